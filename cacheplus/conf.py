@@ -1,0 +1,209 @@
+"""Settings: the only module that reads `django.conf.settings`.
+
+`conf()` returns the values of `CACHEPLUS` as one frozen, typed object; the functions at the end read Django's own
+settings. A key of `CACHEPLUS` is one field of :class:`Conf`: its default, its rule and its meaning stand together, and
+the run time and the system check judge it by that same rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+# Takes what the site wrote and returns what is kept. Raises ValueError with what was expected.
+Rule = Callable[[Any], Any]
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("True or False")
+
+
+def _count(value: Any) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    raise ValueError("a whole number, 0 or more")
+
+
+def _meta_keys(value: Any) -> tuple[str, ...]:
+    """Names of headers as keys of `request.META`; a name with an underscore is such a key already."""
+    if not isinstance(value, list | tuple | set | frozenset) or not all(
+        isinstance(name, str) and name for name in value
+    ):
+        raise ValueError("a list of header names")
+    keys = (name if "_" in name else "HTTP_" + name.upper().replace("-", "_") for name in value)
+    return tuple(dict.fromkeys(keys))
+
+
+def _database(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ValueError("None or an alias of DATABASES")
+
+
+def _one_of(*allowed: str | None) -> Rule:
+    def rule(value: Any) -> Any:
+        if (value is None or isinstance(value, str)) and value in allowed:
+            return value
+        raise ValueError("one of " + ", ".join(map(repr, allowed)))
+
+    return rule
+
+
+def _key(default: Any, rule: Rule, doc: str) -> Any:
+    return field(default=default, metadata={"rule": rule, "doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class Conf:
+    """The values of `CACHEPLUS`. The key of a field is its name in capitals."""
+
+    store_set_cookie: bool = _key(
+        False,
+        _boolean,
+        "Whether the middleware stores a response that sets cookies, and replays them to whoever hits it.",
+    )
+    share_authenticated: bool = _key(
+        False,
+        _boolean,
+        "Whether a page that used the session or the user is shared by all visitors.",
+    )
+    credentials: tuple[str, ...] = _key(
+        ("Authorization", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token", "REMOTE_USER"),
+        _meta_keys,
+        "Headers that mark a request as personal. A name with an underscore is a key of `request.META`.",
+    )
+    cache_status: str | None = _key(
+        "auto",
+        _one_of("auto", "detail", "plain", None),
+        'The `Cache-Status` header: "detail" gives reasons, "plain" gives none, "auto" gives them under `DEBUG`, None '
+        "sends no header.",
+    )
+    prefix_depth: int = _key(
+        3,
+        _count,
+        "How many levels above a page `expire_view_cache(path, prefix=True)` can be called and still reach it.",
+    )
+    cache_table_database: str | None = _key(
+        None,
+        _database,
+        "The database of the cache tables, for `CacheRouter`. None leaves them to the next router.",
+    )
+    cache_table_replica: str | None = _key(
+        None,
+        _database,
+        "The database from which the cache tables are read, for `CacheRouter`. None reads where they are written.",
+    )
+
+
+class Problem(NamedTuple):
+    """Something wrong with one key of `CACHEPLUS`, and the way out."""
+
+    message: str
+    hint: str
+
+
+_FIELDS = {each.name.upper(): each for each in fields(Conf)}
+
+
+def conf() -> Conf:
+    """The values of `CACHEPLUS`, parsed once per dict, so that `override_settings` is seen at once.
+
+    Raises ImproperlyConfigured where a value is bad. An unknown key is left to the system check: a settings file that
+    was written for a newer version does not stop an older one.
+    """
+    given = getattr(settings, "CACHEPLUS", None)
+    source, current = _memo[0]
+    if given is not source:
+        current = _parse(given)
+        _memo[0] = (given, current)
+    return current
+
+
+def _parse(given: Any) -> Conf:
+    if problems := list(bad_values(given)):
+        raise ImproperlyConfigured(" ".join(f"{message} {hint}" for message, hint in problems))
+    values = given or {}
+    return Conf(**{each.name: _kept(each, values.get(key, each.default)) for key, each in _FIELDS.items()})
+
+
+def _kept(each: Any, value: Any) -> Any:
+    return each.metadata["rule"](value)
+
+
+def bad_values(given: Any) -> Iterator[Problem]:
+    """What is wrong with the values of `given`, the `CACHEPLUS` of a site (None where it has none)."""
+    if given is not None and not isinstance(given, Mapping):
+        yield Problem(f"CACHEPLUS is {type(given).__name__}, not a dict.", "Make it a dict, or leave it out.")
+        return
+    for key, value in (given or {}).items():
+        if key in _FIELDS:
+            try:
+                _kept(_FIELDS[key], value)
+            except ValueError as expected:
+                hint = f"Make it {expected}; the default is {_FIELDS[key].default!r}."
+                yield Problem(f"CACHEPLUS[{key!r}] is {value!r}.", hint)
+
+
+def unknown_keys(given: Any) -> Iterator[Problem]:
+    """The keys of `given` that no version of this app knows, each with the nearest one that it does."""
+    for key in given if isinstance(given, Mapping) else ():
+        if key not in _FIELDS:
+            nearest = get_close_matches(str(key).upper(), _FIELDS, n=1)
+            hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known keys: {', '.join(_FIELDS)}."
+            yield Problem(f"CACHEPLUS has an unknown key {key!r}.", hint)
+
+
+_memo: list[tuple[Any, Conf]] = [(None, _parse(None))]
+
+
+def setting(name: str, default: Any = None) -> Any:
+    """One of Django's settings, or `default` where the site has none."""
+    return getattr(settings, name, default)
+
+
+def page_alias() -> str:
+    """The alias that the middleware stores pages in (`CACHE_MIDDLEWARE_ALIAS`)."""
+    return str(settings.CACHE_MIDDLEWARE_ALIAS)
+
+
+def page_seconds() -> float | None:
+    """Seconds a page is kept that says nothing itself; None = only what says how long (`CACHE_MIDDLEWARE_SECONDS`)."""
+    seconds: float | None = settings.CACHE_MIDDLEWARE_SECONDS
+    return seconds
+
+
+def page_key_prefix() -> str:
+    """What the keys of the middleware's pages begin with (`CACHE_MIDDLEWARE_KEY_PREFIX`)."""
+    return str(settings.CACHE_MIDDLEWARE_KEY_PREFIX)
+
+
+def pages_anonymous_only() -> bool:
+    """Whether the middleware keeps away from logged-in users (`CACHE_MIDDLEWARE_ANONYMOUS_ONLY`, gone from Django)."""
+    return bool(setting("CACHE_MIDDLEWARE_ANONYMOUS_ONLY", default=False))
+
+
+def secret_keys() -> tuple[str | bytes, ...]:
+    """The key to sign with, then those that are still accepted (`SECRET_KEY`, `SECRET_KEY_FALLBACKS`)."""
+    return (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+
+
+def uses_i18n() -> bool:
+    """Whether translations are on (`USE_I18N`)."""
+    return bool(settings.USE_I18N)
+
+
+def uses_tz() -> bool:
+    """Whether datetimes are aware (`USE_TZ`)."""
+    return bool(settings.USE_TZ)
+
+
+def is_debug() -> bool:
+    """Whether the site runs under `DEBUG`."""
+    return bool(settings.DEBUG)
