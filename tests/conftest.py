@@ -1,0 +1,43 @@
+from collections.abc import Iterator
+
+import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tests import servers
+from tests.databases import connected
+
+pytest_plugins = ["pytester", "tests.missing_servers"]
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> servers.Redis:
+    return servers.redis()
+
+
+@pytest.fixture(scope="session")
+def memcached_server() -> servers.Memcached:
+    return servers.memcached()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> servers.Postgres:
+    return servers.postgres()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> servers.MariaDB:
+    return servers.mariadb()
+
+
+@pytest.fixture
+def postgres_database(postgres_server, django_db_blocker) -> Iterator[BaseDatabaseWrapper]:
+    """A connection to PostgreSQL, known to Django as the alias "postgres"."""
+    with django_db_blocker.unblock(), connected("postgres", postgres_server.dsn) as connection:
+        yield connection
+
+
+@pytest.fixture
+def mariadb_database(mariadb_server, django_db_blocker) -> Iterator[BaseDatabaseWrapper]:
+    """A connection to MariaDB, known to Django as the alias "mariadb"."""
+    with django_db_blocker.unblock(), connected("mariadb", mariadb_server.dsn) as connection:
+        yield connection
