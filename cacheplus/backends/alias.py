@@ -1,0 +1,188 @@
+"""An alias of CACHES: its options, names, codec and tags, how it takes a fault, and where a blocking call may run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Iterable
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from django.core import checks
+from django.core.cache import caches
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LENGTH, default_key_func
+from django.core.cache.backends.base import BaseCache as DjangoBaseCache
+
+from cacheplus.backends.codec import build_codec
+from cacheplus.backends.operations import Codec, Operations, Place
+from cacheplus.backends.options import TABLE, Options, check_options
+from cacheplus.backends.primitives import Primitives
+from cacheplus.exceptions import BadRecord, CacheFault
+from cacheplus.faults import report
+from cacheplus.store import FAULT_ANSWERS, SERVICE_MARK, Direct, Native, Store, run
+from cacheplus.tags import Tags
+
+T = TypeVar("T")
+
+_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+
+
+class CacheAlias(Primitives):
+    """What a backend is before it answers its first call."""
+
+    def __init__(self, location: Any, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._location = location
+        self._params = params
+        self._client_options = dict(params.get("OPTIONS") or {})
+        self.options = Options.read(self._client_options)
+        self._seals: dict[Any, bytes] = {}
+
+    # What an alias is made of
+
+    @cached_property
+    def alias(self) -> str:
+        """The entry of CACHES that this backend was built from, for messages only; its class name if none matches."""
+        for alias, entry in caches.settings.items():
+            params = {name: value for name, value in entry.items() if name not in ("BACKEND", "LOCATION")}
+            if params == self._params and entry.get("LOCATION", "") == self._location:
+                return str(alias)
+        return type(self).__name__
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Turns records into what the store keeps."""
+        return build_codec(self.options, signed=self.is_shared, foreign=self._read_foreign)
+
+    @cached_property
+    def tags(self) -> Tags:
+        """The stamps and the fence of this alias."""
+        return Tags(self._service_name)
+
+    @cached_property
+    def operations(self) -> Operations:
+        """What every call means."""
+        space = (type(self).__qualname__, str(self._location), self.key_prefix, self.key_func)
+        return Operations(
+            place=self._place,
+            ttl_of=self._ttl_of,
+            codec=self.codec,
+            tags=self.tags,
+            space=space,
+            on_bad_record=self._take_bad_record,
+            increment_errors=self.increment_errors,
+            prefix=self._prefix,
+        )
+
+    @cached_property
+    def _direct(self) -> Store:
+        return Direct(self)
+
+    @cached_property
+    def _native(self) -> Store:
+        return Native(self)
+
+    def _read_foreign(self, stored: bytes) -> Any:
+        """The value that Django's own backend wrote as `stored`; only asked under ACCEPT_DJANGO."""
+        raise BadRecord("foreign", "This store has no form that Django wrote.")
+
+    # Names
+
+    def validate_key(self, key: str) -> None:
+        """Warn of a final key that memcached would refuse, as Django does."""
+        if len(key) > MEMCACHE_MAX_KEY_LENGTH or _UNSAFE.search(key):
+            super().validate_key(key)
+
+    def make_and_validate_key(self, key: Any, version: Any = None) -> str:
+        """The final name of `key`. Under KEY_POLICY "hash" a name that memcached would refuse is digested."""
+        name = str(self.make_key(key, version=version))
+        if self.options.key_policy == "hash" and _is_refused(name):
+            name = str(self.make_key(_digest(name), version=version))
+            name = _digest(name) if _is_refused(name) else name
+        self.validate_key(name)
+        return name
+
+    def _place(self, key: Any, version: Any = None) -> Place:
+        return Place(self.make_and_validate_key(key, version=version), self._seal(version))
+
+    def _places(self, keys: Iterable[Any], version: Any) -> dict[Any, Place]:
+        return {key: self._place(key, version) for key in keys}
+
+    def _seal(self, version: Any) -> bytes:
+        """Bytes that tell this prefix and version from any other pair that makes the same names."""
+        version = self._version(version)
+        scope = (self.key_prefix, version)
+        if scope not in self._seals:
+            self._seals[scope] = f"{len(str(self.key_prefix))}:{self.key_prefix}:{version}".encode(
+                errors="surrogatepass"
+            )
+        return self._seals[scope]
+
+    def _service_name(self, key: str) -> str:
+        """The final name of a stamp, a fence or a lock. Tags are shared by all versions."""
+        return str(self.make_key(f"{SERVICE_MARK}{key}", version=0))
+
+    def _lock_name(self, key: Any) -> str:
+        return self._service_name(f"lock.{_digest(str(key))}")
+
+    def _version(self, version: Any) -> Any:
+        return self.version if version is None else version
+
+    def _prefix(self) -> str | None:
+        """What the names of this alias begin with; None where that cannot be told."""
+        is_stock = self.key_func is default_key_func and type(self).make_key is DjangoBaseCache.make_key
+        return f"{self.key_prefix}:" if is_stock and self.supports_scoped_clear else None
+
+    def _ttl_of(self, timeout: Any) -> float | None:
+        """Seconds from a `timeout` argument; None for ever, 0 or less for "not stored"."""
+        if timeout == DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        if timeout is None:
+            return None
+        if not isinstance(timeout, int | float) or timeout != timeout:  # noqa: PLR0124 (only nan differs from itself)
+            raise TypeError(
+                f"The timeout for cache {self.alias!r} must be a number of seconds or None, not {timeout!r}."
+            )
+        return None if timeout == float("inf") else timeout
+
+    # Faults
+
+    def take_fault(self, primitive: str, args: tuple[Any, ...], error: BaseException, *, forgiving: bool) -> Any:
+        """Report `error`, then do what ON_FAULT says: raise it, or answer as for a miss."""
+        report(type(self), self.alias, primitive, error)
+        if not forgiving and self.options.on_fault == "raise":
+            raise error
+        if primitive == "increment":
+            raise CacheFault(f"Cache {self.alias!r} could not increment: {type(error).__name__}.") from error
+        return FAULT_ANSWERS[primitive](*args)
+
+    def _take_bad_record(self, error: BadRecord) -> None:
+        report(type(self), self.alias, "decode", error)
+
+    # Operations of the layers above
+
+    def drive(self, operation: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+        """Run an operation of a higher layer, which takes every fault for a miss."""
+        return run(operation(Direct(self, forgiving=True)))
+
+    async def adrive(self, operation: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+        """`drive`, without blocking the event loop."""
+        if self.is_native_async:
+            return await operation(Native(self, forgiving=True))
+        return await self._hop(self.drive, operation)
+
+    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+        """The system check messages of this alias. It must not connect to anything."""
+        table = {**TABLE, **self.extra_options}
+        return list(
+            check_options(self.alias, self._params.get("OPTIONS") or {}, table, open_ended=self.takes_client_options)
+        )
+
+
+def _is_refused(name: str) -> bool:
+    """Whether memcached would refuse the name; its limit counts bytes."""
+    return bool(_UNSAFE.search(name)) or len(name.encode(errors="surrogatepass")) > MEMCACHE_MAX_KEY_LENGTH
+
+
+def _digest(name: str) -> str:
+    return "h." + blake2b(name.encode(errors="surrogatepass"), digest_size=20).hexdigest()
