@@ -190,7 +190,7 @@ class Server(ABC):
 
 
 class Redis(Server):
-    """Nothing on disk; `url` leads to database 0."""
+    """Nothing on disk; listens on `socket` too."""
 
     name = "redis"
     program = "redis-server"
@@ -204,7 +204,8 @@ class Redis(Server):
 
     @property
     def url(self) -> str:
-        return f"redis://{self.address}/0"
+        """Without a database, so that one may be chosen by an option."""
+        return f"redis://{self.address}"
 
     @property
     def socket(self) -> Path:
