@@ -13,6 +13,6 @@ def import_extra(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        if error.name not in {module, module.partition(".")[0]}:
             raise
         raise MissingExtra(module, extra) from error

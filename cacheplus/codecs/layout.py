@@ -1,4 +1,4 @@
-"""How the bytes of a record are laid out, all numbers big-endian; see `docs/reference/stored-format.md`.
+"""How the bytes of a record are laid out, all numbers big-endian.
 
     magic 2 | version 1 | flags 1 | serializer 1 | compressor 1 | length of the whole 8
     soft 8 | cost 8 | expires 8 | stamps: count 4, then of each: two lengths 4 + 4, tag, token (what the flags name)
@@ -11,7 +11,8 @@ taken for something else.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cacheplus.exceptions import BadRecord, Flaw
@@ -21,47 +22,49 @@ VERSION = 1
 
 SIGNED = 1
 _STAMPED = 2
-# In the order in which they are written: soft, cost, expires.
+# Flags of the numbers, in the order in which these are written: soft, cost, expires.
 _NUMBERS = (4, 8, 16)
 _KNOWN = SIGNED | _STAMPED | sum(_NUMBERS)
 
 _HEADER = struct.Struct(">2sBBBBQ")
 _COUNT = struct.Struct(">I")
 _LENGTHS = struct.Struct(">II")
-
-Numbers = tuple[float | None, float | None, float | None]
+_NUMBER = struct.Struct(">d")
 
 
 class Header(NamedTuple):
-    """The fixed part: what has to be known before the rest is believed."""
+    """What has to be known before the rest is believed."""
 
     flags: int
     serializer: int
     compressor: int
 
 
-class Content(NamedTuple):
-    """The part that a checksum vouches for."""
+class Fields(NamedTuple):
+    """What a record says of its value, in the order of `Record`."""
 
-    numbers: Sequence[float | None]
     stamps: Mapping[str, bytes]
-    payload: bytes
+    soft: float | None
+    cost: float | None
+    expires: float | None
 
 
-def pack(header: Header, content: Content, tail: int) -> bytes:
-    """Header and content; `tail` is the size of the checksum that the caller will append."""
+_NO_FIELDS = Fields(MappingProxyType({}), None, None, None)
+
+
+def pack(header: Header, fields: Fields, payload: bytes, tail: int) -> bytes:
+    """A record but for its checksum; `tail` is the size of that."""
     flags, parts = header.flags, []
-    for flag, number in zip(_NUMBERS, content.numbers, strict=True):
+    for flag, number in zip(_NUMBERS, fields[1:], strict=True):
         if number is not None:
             flags |= flag
-            parts.append(struct.pack(">d", number))
-    if content.stamps:
+            parts.append(_NUMBER.pack(number))
+    if fields.stamps:
         flags |= _STAMPED
-        parts.append(_pack_stamps(content.stamps))
-    fields = b"".join(parts)
-    length = _HEADER.size + len(fields) + len(content.payload) + tail
-    head = _HEADER.pack(MAGIC, VERSION, flags, header.serializer, header.compressor, length)
-    return b"".join((head, fields, content.payload))
+        parts.append(_pack_stamps(fields.stamps))
+    packed = b"".join(parts)
+    length = _HEADER.size + len(packed) + len(payload) + tail
+    return _HEADER.pack(MAGIC, VERSION, flags, header.serializer, header.compressor, length) + packed + payload
 
 
 def read_header(stored: bytes) -> Header:
@@ -76,19 +79,20 @@ def read_header(stored: bytes) -> Header:
     return Header(flags, serializer, compressor)
 
 
-def read_content(body: bytes, flags: int) -> Content:
-    """What follows the header in `body`, a record without its checksum, which has been verified."""
+def read_body(body: bytes, flags: int) -> tuple[Fields, bytes]:
+    """(fields, payload) of a record without its checksum, which has been verified."""
+    offset = _HEADER.size
     if flags & ~SIGNED == 0:
-        return Content((None, None, None), {}, body[_HEADER.size :])
-    offset, numbers = _HEADER.size, []
+        return _NO_FIELDS, body[offset:]
+    numbers: list[float | None] = []
     for flag in _NUMBERS:
         if flags & flag:
-            numbers.append(struct.unpack_from(">d", body, offset)[0])
-            offset += 8
+            numbers += _NUMBER.unpack_from(body, offset)
+            offset += _NUMBER.size
         else:
             numbers.append(None)
     stamps, offset = _read_stamps(body, offset) if flags & _STAMPED else ({}, offset)
-    return Content(numbers, stamps, body[offset:])
+    return Fields(stamps, *numbers), body[offset:]
 
 
 def scope(name: str, seal: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -48,7 +48,7 @@ class ObjectCodec:
         if type(value) is int and record.is_bare:
             return value
         kept, thaw = self._freeze(value)
-        return Entry(replace(record, value=kept, stamps=dict(record.stamps)), thaw, seal)
+        return Entry(record if kept is value else Record(kept, *record[1:]), thaw, seal)
 
     def decode(self, _name: str, stored: int | Entry, seal: bytes = b"") -> Record:
         """The record of an entry. Raises `BadRecord` for an entry of another prefix or version."""
@@ -63,7 +63,7 @@ class ObjectCodec:
             value = stored.thaw(record.value)
         except Exception as error:
             raise BadRecord(Flaw.PAYLOAD, type(error).__name__) from error
-        return Record(value, record.stamps, record.soft, record.cost, record.expires)
+        return Record(value, *record[1:])
 
     def _freeze(self, value: Any) -> tuple[Any, Callable[[Any], Any] | None]:
         """(what is kept, what makes a copy of it)."""

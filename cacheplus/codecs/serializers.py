@@ -18,7 +18,7 @@ _MSGPACK_KEYS = (str, bytes, int, float, bool, type(None))
 
 @runtime_checkable
 class Serializer(Protocol):
-    """What a site may bring of its own: an object, or a module, with these two functions.
+    """What a site may bring of its own: an object, a module, or a class to be called without arguments.
 
     `loads(dumps(value))` is what the next reader gets. `dumps` raises for a value it cannot write; whatever
     `loads` raises makes the record unreadable, which is a miss.
@@ -85,7 +85,7 @@ class JSONSerializer:
 class MsgPackSerializer:
     """What MessagePack can say: as JSON, with bytes, and with scalars as keys; tuples come back as lists.
 
-    `dumps` raises `TypeError` for other values and `OverflowError` for ints beyond 64 bits.
+    `dumps` raises `TypeError` for other values, ints beyond 64 bits among them.
     """
 
     id: ClassVar[int] = 34
@@ -97,10 +97,7 @@ class MsgPackSerializer:
 
     def dumps(self, value: Any, /) -> bytes:
         """The packed value."""
-        try:
-            data: bytes = self._msgpack.packb(value, default=self._refuse, unicode_errors="surrogatepass")
-        except OverflowError as error:
-            raise OverflowError('SERIALIZER "msgpack" cannot write an int beyond 64 bits; "pickle" can.') from error
+        data: bytes = self._msgpack.packb(value, default=self._refuse, unicode_errors="surrogatepass")
         _check_keys(value, "msgpack", _MSGPACK_KEYS)
         return data
 
@@ -162,7 +159,7 @@ def make_serializer(spec: str | Serializer) -> RecordSerializer:
         return SERIALIZERS[spec]()
     if not isinstance(spec, Serializer):
         raise TypeError(f"SERIALIZER {spec!r} must have the methods dumps(value) -> bytes and loads(data) -> value.")
-    return CustomSerializer(spec)
+    return CustomSerializer(spec() if isinstance(spec, type) else spec)
 
 
 def _listed(names: dict[str, Any]) -> str:
@@ -173,8 +170,9 @@ def _refusal(name: str) -> Callable[[Any], Any]:
     """A `default` hook that names the type and the way out."""
 
     def refuse(value: Any) -> Any:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise TypeError(f'SERIALIZER "{name}" cannot write {kind}; convert it first, or use SERIALIZER "pickle".')
+        # MessagePack hands over the ints that are too large for it.
+        what = "an int beyond 64 bits" if isinstance(value, int) else _qualified_name(value)
+        raise TypeError(f'SERIALIZER "{name}" cannot write {what}; convert it first, or use SERIALIZER "pickle".')
 
     return refuse
 
@@ -202,9 +200,9 @@ def _mappings(value: Any) -> Iterator[dict[Any, Any]]:
             pending.extend(element)
 
 
-def _qualified_name(serializer: object) -> str:
-    """Module and name of a module, a class, or the class of an object."""
-    if isinstance(serializer, ModuleType):
-        return serializer.__name__
-    kind = serializer if isinstance(serializer, type) else type(serializer)
+def _qualified_name(value: object) -> str:
+    """The name of a module; of anything else, its class with its module."""
+    if isinstance(value, ModuleType):
+        return value.__name__
+    kind = type(value)
     return f"{kind.__module__}.{kind.__qualname__}"
