@@ -33,7 +33,13 @@ class Layer:
 _PURE = ("exceptions", "http", "codecs")
 _BASIC = (*_PURE, "conf", "basic", "store")
 _SERVED = (*_BASIC, "services", "backends", "pages")
-_BACKEND = ("django.core.cache", "django.core.checks", "django.utils", "asgiref")
+_BACKEND = ("django.core.cache", "django.core.checks", "django.core.exceptions", "django.utils", "asgiref")
+
+
+def _driven(name: str, *drivers: str) -> Layer:
+    """A backend that needs a driver: in its own modules alone, at the top or late."""
+    return Layer((f"backends.{name}*",), (*_BASIC, "backends"), (*_BACKEND, *drivers), lazy=drivers)
+
 
 # The first pattern that fits a module decides.
 LAYERS = {
@@ -45,12 +51,10 @@ LAYERS = {
     # The protocol that services know a backend by, and what becomes of its faults.
     "store": Layer(("store", "faults"), (*_PURE, "conf", "basic")),
     "services": Layer(("tags", "flights", "recorder", "stats", "locks"), _BASIC, isolated=True),
-    "leaf-db": Layer(("backends.db",), (*_BASIC, "backends"), (*_BACKEND, "django.db")),
-    "leaf-redis": Layer(("backends.redis",), (*_BASIC, "backends"), (*_BACKEND, "redis", "django_redis")),
-    "leaf-memcached": Layer(
-        ("backends.memcached",), (*_BASIC, "backends"), (*_BACKEND, "pymemcache"), lazy=("pylibmc", "pymemcache")
-    ),
-    "leaf-lmdb": Layer(("backends.lmdb",), (*_BASIC, "backends"), (*_BACKEND, "lmdb"), lazy=("lmdb",)),
+    "leaf-db": Layer(("backends.db*",), (*_BASIC, "backends"), (*_BACKEND, "django.db")),
+    "leaf-redis": _driven("redis", "redis", "django_redis"),
+    "leaf-memcached": _driven("memcached", "pymemcache", "pylibmc"),
+    "leaf-lmdb": _driven("lmdb", "lmdb"),
     "leaves": Layer(
         ("backends.locmem", "backends.filebased", "backends.dummy", "backends.tiered"),
         (*_BASIC, "backends"),
@@ -134,7 +138,7 @@ def violations(sources: Mapping[str, str]) -> list[str]:
             reason = _refusal(module, item)
             if reason:
                 found.append(f"{module}:{item.line} imports {item.target}: {reason}")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _refusal(module: str, item: Import) -> str | None:
@@ -157,7 +161,9 @@ def _refusal(module: str, item: Import) -> str | None:
 def _inner_refusal(module: str, item: Import) -> str | None:
     here, there = layer_of(module), layer_of(item.target)
     if item.in_function:
-        return "an import inside a function hides a cycle"
+        # A module that imports a driver is itself as optional as the driver.
+        is_optional = here == there and LAYERS[here].lazy
+        return None if is_optional else "an import inside a function hides a cycle"
     if there == "root":
         return "nothing imports the package root from within"
     if here == there:
@@ -172,6 +178,9 @@ def _inner_refusal(module: str, item: Import) -> str | None:
 def _is_within(item: Import, packages: tuple[str, ...]) -> bool:
     """Whether all of it lies in `packages`; `from django.core import checks` is an import of django.core.checks."""
     targets = [f"{item.target}.{name}" for name in item.names] or [item.target]
+    if targets == ["django"]:
+        # For its version.
+        return any(package.startswith("django") for package in packages)
     return all(any(f"{target}.".startswith(f"{package}.") for package in packages) for target in targets)
 
 

@@ -13,6 +13,7 @@ PLANTED = {
         "http is not below exceptions",
     ),
     "http is pure": ("http.policy", "from django.http import HttpResponse", "the layer http does not know it"),
+    "http does not know django's version": ("http.policy", "import django", "the layer http does not know it"),
     "http does not read settings": ("http.policy", "from cacheplus.conf import setting", "conf is not below http"),
     "codecs are pure": ("codecs.record", "import django.utils.timezone", "the layer codecs does not know it"),
     "a codec's library is lazy": ("codecs.serializers", "import msgpack", "does not know it at the top"),
@@ -56,6 +57,8 @@ ALLOWED = {
     "a module by way of the root": ("backends.base", "from cacheplus import conf"),
     "a codec's library in its function": ("codecs.serializers", "def f():\n    import msgpack"),
     "a driver in its leaf": ("backends.redis", "import redis\nfrom django_redis import pool"),
+    "a driver's own module, late": ("backends.redis", "def f():\n    import cacheplus.backends.redis_connections"),
+    "the version of django": ("backends.db", "import django"),
     "a shell's public name": ("mixins", "from cacheplus.decorators import cache_page"),
     "part of a package": ("backends.base", "from django.core import checks"),
 }
