@@ -1,0 +1,63 @@
+# The ways in: demo, test, lint, docs, suite, test-matrix. Each makes its own virtual environment first.
+
+PYTHON ?= python3
+DJANGO ?=
+VENV ?= .venv$(addprefix -django-,$(DJANGO))
+PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4
+SUITE_ARGS ?=
+PAIRS ?= all
+TARGETS ?= test
+
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/installed
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+REQUIREMENTS = $(if $(DJANGO),"Django==$(DJANGO).*") --group dev
+WITHOUT_PYLIBMC = redis,memcached,lmdb,msgpack,zstd,lz4
+
+.PHONY: help demo test suite suite-databases lint docs test-matrix clean
+
+help:
+	@echo "make demo         a blog on cacheplus: filled, warmed, changed, served"
+	@echo "make test         the tests (PYTHON=python3.12 DJANGO=6.0 for another pair, PYTEST_ARGS=... for pytest)"
+	@echo "make suite        Django's own cache tests against cacheplus (SUITE_ARGS='--areas locmem')"
+	@echo "make lint         ruff and mypy"
+	@echo "make docs         the documentation, into build/docs"
+	@echo "make test-matrix  the tests on every pair of a Python that is here and a Django (PAIRS=ends: two of them)"
+
+# pip reads dependency groups since 25.1. pylibmc compiles where it has no wheel and needs the headers of libmemcached:
+# a laptop without them can do without, a CI run cannot.
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) --upgrade "pip>=25.1"
+	$(PIP_INSTALL) --editable ".[all]" $(REQUIREMENTS) || { \
+	  test -z "$(filter true 1,$(CI))" && \
+	  echo "*** The install with every extra failed; trying without pylibmc (it wants libmemcached-dev). ***" && \
+	  $(PIP_INSTALL) --editable ".[$(WITHOUT_PYLIBMC)]" $(REQUIREMENTS); }
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/python manage.py demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+suite: $(INSTALLED)
+	$(BIN)/python -m tests.django_suite $(SUITE_ARGS)
+
+suite-databases: $(INSTALLED)
+	$(BIN)/python -m tests.django_suite --database postgres $(SUITE_ARGS)
+	$(BIN)/python -m tests.django_suite --database mariadb $(SUITE_ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict
+
+test-matrix:
+	$(PYTHON) .ci/matrix.py --pairs $(PAIRS) $(TARGETS)
+
+clean:
+	rm -rf .venv* build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
