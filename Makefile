@@ -54,7 +54,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 docs: $(INSTALLED)
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test-matrix:
 	$(PYTHON) .ci/matrix.py --pairs $(PAIRS) $(TARGETS)
