@@ -26,7 +26,7 @@ _STAMP_BYTES = len(_MAGIC) + _TOKEN + _UNTIL
 # A stamp outlives the records that carry it, so that it need not be extended each time one of them is stored again.
 _STAMP_LIFE = 3600.0
 _FENCE_HISTORY = 64
-_FENCE_TRIES = 8
+_TRIES = 8
 
 
 class Stamp(NamedTuple):
@@ -210,15 +210,24 @@ class Tags:
     async def _extend(self, store: Store, stamps: Mapping[str, Stamp], ttl: float | None) -> bool:
         """Make every stamp outlive the record; False where one was expired meanwhile."""
         for tag, stamp in stamps.items():
-            if stamp.covers(ttl):
-                continue
-            longer = Stamp(stamp.token, Stamp.new(ttl).until)
-            if await store.swap(self.name(tag), stamp.pack(), longer.pack(), longer.ttl):
-                continue
-            now = self.standing([tag], await store.read([self.name(tag)])).get(tag)
-            if now is None or now.token != stamp.token:
+            if not stamp.covers(ttl) and not await self._extend_one(store, tag, stamp, ttl):
                 return False
         return True
+
+    async def _extend_one(self, store: Store, tag: str, stamp: Stamp, ttl: float | None) -> bool:
+        name, now = self.name(tag), stamp
+        for _ in range(_TRIES):
+            longer = Stamp(stamp.token, Stamp.new(ttl).until)
+            if await store.swap(name, now.pack(), longer.pack(), longer.ttl):
+                return True
+            found = self.standing([tag], await store.read([name])).get(tag)
+            if found is None or found.token != stamp.token:
+                return False
+            # Somebody else extended it, maybe not far enough.
+            if found.covers(ttl):
+                return True
+            now = found
+        return False
 
     async def expire(self, store: Store, tags: Collection[str]) -> int:
         """Make every record that carries one of `tags` unusable; return how many of the tags had a stamp.
@@ -231,7 +240,7 @@ class Tags:
         return await store.remove(list(map(self.name, dict.fromkeys(tags))))
 
     async def _move_fence(self, store: Store, tags: Collection[str]) -> None:
-        for _ in range(_FENCE_TRIES):
+        for _ in range(_TRIES):
             stored = (await store.read([self.fence_name])).get(self.fence_name)
             fence = Fence.unpack(stored)
             if fence is None:
