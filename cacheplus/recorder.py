@@ -6,13 +6,12 @@ travels with the context, so it holds across threads started by asgiref and acro
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 
 
-@dataclass(slots=True)
 class Recorder:
     """What one computation has met so far.
 
@@ -20,9 +19,12 @@ class Recorder:
     by name only. A tag that was met with two tokens was expired in between, and makes the whole unfit to be stored.
     """
 
-    stamps: dict[Hashable, dict[str, bytes]] = field(default_factory=dict)
-    tags: set[str] = field(default_factory=set)
-    torn: bool = False
+    def __init__(self, outer: Recorder | None = None) -> None:
+        self.stamps: dict[Hashable, dict[str, bytes]] = {}
+        self.tags: set[str] = set()
+        self.torn = False
+        self._outer = outer
+        self._owner: weakref.ref[object] | None = None
 
     def meet(self, space: Hashable, stamps: Mapping[str, bytes]) -> None:
         """Take over the stamps of an inner record of `space`."""
@@ -35,12 +37,31 @@ class Recorder:
         foreign = {tag for other, stamps in self.stamps.items() if other != space for tag in stamps}
         return self.stamps.get(space, {}), self.tags | foreign
 
-    def merge(self, inner: Recorder) -> None:
-        """Take over all that an enclosed computation has met."""
-        for space, stamps in inner.stamps.items():
-            self.meet(space, stamps)
-        self.tags |= inner.tags
-        self.torn |= inner.torn
+    def hold(self, owner: object) -> None:
+        """Go on collecting after `recording` has ended, until `release`, or until `owner` is gone.
+
+        A template response is rendered after its view has returned.
+        """
+        self._owner = weakref.ref(owner)
+        _current.set(self)
+
+    def release(self) -> None:
+        """End what `hold` began."""
+        if _current.get() is self:
+            _current.set(self._outer)
+        self._hand_outward()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether it is held for something that no longer exists: a response that was never rendered."""
+        return self._owner is not None and self._owner() is None
+
+    def _hand_outward(self) -> None:
+        if self._outer is not None:
+            for space, stamps in self.stamps.items():
+                self._outer.meet(space, stamps)
+            self._outer.tags |= self.tags
+            self._outer.torn |= self.torn
 
 
 _current: ContextVar[Recorder | None] = ContextVar("cacheplus_recorder", default=None)
@@ -49,25 +70,32 @@ _current: ContextVar[Recorder | None] = ContextVar("cacheplus_recorder", default
 @contextmanager
 def recording() -> Iterator[Recorder]:
     """Collect what is met inside; what was collected also goes to the enclosing recorder."""
-    outer, recorder = _current.get(), Recorder()
+    recorder = Recorder(current())
     token = _current.set(recorder)
     try:
         yield recorder
     finally:
         _current.reset(token)
-        if outer is not None:
-            outer.merge(recorder)
+        recorder._hand_outward()  # noqa: SLF001 - this function is the other half of the class
+
+
+def current() -> Recorder | None:
+    """The recorder of what is being computed here, if there is one."""
+    recorder = _current.get()
+    while recorder is not None and recorder.is_abandoned:
+        recorder = recorder._outer  # noqa: SLF001 - as in `recording`
+    return recorder
 
 
 def meet_stamps(space: Hashable, stamps: Mapping[str, bytes]) -> None:
     """Tell the current recorder, if there is one, of a record that was used."""
-    recorder = _current.get()
-    if recorder is not None and stamps:
+    recorder = current() if stamps else None
+    if recorder is not None:
         recorder.meet(space, stamps)
 
 
 def meet_tags(tags: Iterable[str]) -> None:
     """Tell the current recorder, if there is one, of tags by name."""
-    recorder = _current.get()
+    recorder = current()
     if recorder is not None:
         recorder.tags.update(tags)

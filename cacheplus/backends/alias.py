@@ -19,6 +19,7 @@ from cacheplus.backends.options import TABLE, Options, check_options
 from cacheplus.backends.primitives import Primitives
 from cacheplus.exceptions import BadRecord, CacheFault
 from cacheplus.faults import report
+from cacheplus.signals import tags_expired
 from cacheplus.store import FAULT_ANSWERS, SERVICE_MARK, Direct, Native, Store, run
 from cacheplus.tags import Tags
 
@@ -70,6 +71,7 @@ class CacheAlias(Primitives):
             tags=self.tags,
             space=space,
             on_bad_record=self._take_bad_record,
+            on_expired=self._tell_expired,
             increment_errors=self.increment_errors,
             prefix=self._prefix,
         )
@@ -145,10 +147,19 @@ class CacheAlias(Primitives):
             )
         return None if timeout == float("inf") else timeout
 
+    def _lock_ttl(self, timeout: Any) -> float | None:
+        """`_ttl_of`, above 0: a lock that is gone at once would let everybody in."""
+        ttl = self._ttl_of(timeout)
+        if ttl is not None and ttl <= 0:
+            raise ValueError(f"The timeout of a lock must be above 0 seconds, or None for ever, not {timeout!r}.")
+        return ttl
+
     # Faults
 
     def take_fault(self, primitive: str, args: tuple[Any, ...], error: BaseException, *, forgiving: bool) -> Any:
         """Report `error`, then do what ON_FAULT says: raise it, or answer as for a miss."""
+        if primitive == "increment" and isinstance(error, self.increment_errors):
+            raise error  # the store refused what is no int; nothing is wrong with it
         report(type(self), self.alias, primitive, error)
         if not forgiving and self.options.on_fault == "raise":
             raise error
@@ -158,6 +169,9 @@ class CacheAlias(Primitives):
 
     def _take_bad_record(self, error: BadRecord) -> None:
         report(type(self), self.alias, "decode", error)
+
+    def _tell_expired(self, tags: tuple[str, ...]) -> None:
+        tags_expired.send_robust(sender=type(self), alias=self.alias, tags=tags)
 
     # Operations of the layers above
 

@@ -177,6 +177,8 @@ class BaseCache(CacheAlias):
         return self.incr(key, -delta, version=version)
 
     async def adecr(self, key: Any, delta: Any = 1, version: Any = None) -> Any:
+        if type(self).decr is not BaseCache.decr:
+            return await self._hop(self.decr, key, delta, version)
         return await self.aincr(key, -delta, version=version)
 
     def incr_version(self, key: Any, delta: int = 1, version: Any = None) -> Any:
@@ -191,6 +193,8 @@ class BaseCache(CacheAlias):
         return self.incr_version(key, -delta, version)
 
     async def adecr_version(self, key: Any, delta: int = 1, version: Any = None) -> Any:
+        if type(self).decr_version is not BaseCache.decr_version:
+            return await self._hop(self.decr_version, key, delta, version)
         return await self.aincr_version(key, -delta, version)
 
     def expire_tags(self, *tags: str) -> int:
@@ -216,9 +220,10 @@ class BaseCache(CacheAlias):
     def lock(self, key: Any, timeout: float | None = 30, wait: float = 5) -> Lock:
         """A context manager held by one owner at a time, for at most `timeout` seconds.
 
-        Entering it waits up to `wait` seconds, then raises `cacheplus.exceptions.LockNotAcquired`.
+        Entering it waits up to `wait` seconds, then raises `cacheplus.exceptions.LockNotAcquired`. Raises ValueError
+        for a timeout of 0 or less.
         """
-        name, ttl = self._lock_name(key), self._ttl_of(timeout)
+        name, ttl = self._lock_name(key), self._lock_ttl(timeout)
         direct = self._direct
         return Lock(
             str(key),
@@ -229,7 +234,7 @@ class BaseCache(CacheAlias):
 
     def alock(self, key: Any, timeout: float | None = 30, wait: float = 5) -> AsyncLock:
         """`lock` for `async with`."""
-        name, ttl = self._lock_name(key), self._ttl_of(timeout)
+        name, ttl = self._lock_name(key), self._lock_ttl(timeout)
         store = self._native
         return AsyncLock(
             str(key), wait, lambda token: store.add(name, token, ttl), lambda token: store.swap(name, token, None, None)

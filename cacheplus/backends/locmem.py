@@ -8,7 +8,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from math import inf
 from typing import Any, ClassVar
 
 from django.utils.safestring import SafeString
@@ -25,29 +24,29 @@ class Entries:
 
     def __init__(self) -> None:
         self.stored: OrderedDict[str, Stored] = OrderedDict()
-        self.deadlines: dict[str, float] = {}
+        self.deadlines: dict[str, float | None] = {}
         self._queue: list[tuple[float, str]] = []
 
     def get(self, name: str, now: float) -> Stored | None:
         """What lives under `name`; an entry past its deadline is dropped."""
-        if self.deadlines.get(name, inf) > now:
-            return self.stored.get(name)
-        self.drop(name)
-        return None
+        deadline = self.deadlines.get(name)
+        if deadline is not None and deadline <= now:
+            self.drop(name)
+        return self.stored.get(name)
 
-    def put(self, name: str, stored: Stored, deadline: float) -> None:
+    def put(self, name: str, stored: Stored, deadline: float | None) -> None:
         """Store as the most recently used."""
         self.stored[name] = stored
         self.stored.move_to_end(name)
         self.retime(name, deadline)
 
-    def retime(self, name: str, deadline: float) -> None:
+    def retime(self, name: str, deadline: float | None) -> None:
         """Give an entry another deadline."""
         self.deadlines[name] = deadline
-        if deadline != inf:
+        if deadline is not None:
             heapq.heappush(self._queue, (deadline, name))
             if len(self._queue) > 2 * len(self.stored) + 64:
-                self._queue = [(at, key) for key, at in self.deadlines.items() if at != inf]
+                self._queue = [(at, key) for key, at in self.deadlines.items() if at is not None]
                 heapq.heapify(self._queue)
 
     def drop(self, name: str) -> None:
@@ -82,7 +81,10 @@ class Entries:
 
 
 class Shelf:
-    """All that is stored under one LOCATION. Stamps and locks stand apart, so that they do not use up MAX_ENTRIES."""
+    """What is stored under one LOCATION and key prefix, so that neighbours neither clear nor evict each other.
+
+    Stamps and locks stand apart, so that they do not use up MAX_ENTRIES.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -94,13 +96,18 @@ class Shelf:
         return self.services if SERVICE_MARK in name else self.values
 
 
-_shelves: dict[str, Shelf] = {}
+_shelves: dict[tuple[str, str | None], Shelf] = {}
 _shelves_lock = threading.Lock()
 
 
-def _shelf(location: str) -> Shelf:
+def _shelf(location: str, prefix: str | None) -> Shelf:
     with _shelves_lock:
-        return _shelves.setdefault(location, Shelf())
+        return _shelves.setdefault((location, prefix), Shelf())
+
+
+def _shelves_of(location: str) -> list[Shelf]:
+    with _shelves_lock:
+        return [shelf for (place, _), shelf in _shelves.items() if place == location]
 
 
 class LocMemCache(BaseCache):
@@ -111,7 +118,7 @@ class LocMemCache(BaseCache):
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(location, params)
-        self._shelf = _shelf(location)
+        self._shelf = _shelf(location, self._prefix())
         # Django's names for the same things; its own tests and some tools look at them.
         self._cache = self._shelf.values.stored
         self._expire_info = self._shelf.values.deadlines
@@ -133,7 +140,7 @@ class LocMemCache(BaseCache):
                     entries.stored.move_to_end(name)
         return found
 
-    def _put(self, name: str, stored: Stored, deadline: float, now: float) -> None:
+    def _put(self, name: str, stored: Stored, deadline: float | None, now: float) -> None:
         entries = self._shelf.entries(name)
         if entries is self._shelf.values:
             entries.make_room(self._max_entries, self._cull_frequency, now)
@@ -206,16 +213,14 @@ class LocMemCache(BaseCache):
             if entries.get(name, now) is None:
                 return 0.0
             deadline = entries.deadlines[name]
-        return None if deadline == inf else deadline - now
+        return None if deadline is None else deadline - now
 
     def _clear(self, prefix: str | None) -> None:
-        with self._lock:
-            for entries in (self._shelf.values, self._shelf.services):
-                if prefix is None:
-                    entries.clear()
-                for name in [name for name in entries.stored if name.startswith(prefix or "")]:
-                    entries.drop(name)
+        for shelf in [self._shelf] if prefix is not None else _shelves_of(self._location):
+            with shelf.lock:
+                shelf.values.clear()
+                shelf.services.clear()
 
 
-def _deadline(now: float, ttl: float | None) -> float:
-    return inf if ttl is None else now + ttl
+def _deadline(now: float, ttl: float | None) -> float | None:
+    return None if ttl is None else now + ttl

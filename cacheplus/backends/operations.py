@@ -50,6 +50,7 @@ class Operations:
         tags: Tags,
         space: tuple[Any, ...],
         on_bad_record: Callable[[BadRecord], None],
+        on_expired: Callable[[tuple[str, ...]], None],
         increment_errors: tuple[type[Exception], ...],
         prefix: Callable[[], str | None],
     ) -> None:
@@ -61,6 +62,7 @@ class Operations:
         self.tags = tags
         self.space = space
         self.on_bad_record = on_bad_record
+        self.on_expired = on_expired
 
     # Reading
 
@@ -143,25 +145,6 @@ class Operations:
 
     # Writing
 
-    async def seal_record(
-        self,
-        store: Store,
-        value: Any,
-        ttl: float | None,
-        tags: Collection[str],
-        beginning: Beginning | None,
-        recorder: Recorder | None,
-    ) -> Record | None:
-        """A record of `value` with its stamps, or None where it must not be stored."""
-        inner, late = recorder.split(self.space) if recorder else ({}, set())
-        if recorder and recorder.torn:
-            return None
-        if not (tags or inner or late):
-            return Record(value)
-        begun = beginning or await self.tags.begin(store, tags)
-        stamps = await self.tags.settle(store, begun, ttl, {*tags, *late}, inner)
-        return None if stamps is None else Record(value, stamps)
-
     async def set(
         self, store: Store, key: Any, value: Any, timeout: Any, version: Any, *, tags: Collection[str] = ()
     ) -> None:
@@ -174,7 +157,7 @@ class Operations:
         """Store each item of `data`; return the keys that could not be stored."""
         ttl, tags = self.ttl_of(timeout), tag_names(tags)
         keys: dict[str, Any] = {}
-        blank = await self._record(store, None, ttl, tags, None, None)
+        blank = await self.record_of(store, None, ttl, tags, None, None)
         meet_tags(tags)
         items = {}
         for key, value in data.items():
@@ -197,7 +180,7 @@ class Operations:
     ) -> bool:
         """Store `value` where `key` has none."""
         place, ttl, tags = self.place(key, version), self.ttl_of(timeout), tag_names(tags)
-        record = await self._record(store, value, ttl, tags, None, None)
+        record = await self.record_of(store, value, ttl, tags, None, None)
         meet_tags(tags)
         return await self._add(store, place, record, ttl)
 
@@ -214,7 +197,7 @@ class Operations:
     ) -> Any:
         """Store what was computed since `beginning`, unless it was expired meanwhile; return what is now the value."""
         place, ttl = self.place(key, version), self.ttl_of(timeout)
-        record = await self._record(store, value, ttl, tags, beginning, recorder)
+        record = await self.record_of(store, value, ttl, tags, beginning, recorder)
         if record is None:
             meet_tags(tags)
             return value
@@ -224,7 +207,7 @@ class Operations:
         found = await self.find_one(store, place)
         return value if found is None else found.record.value
 
-    async def _record(
+    async def record_of(
         self,
         store: Store,
         value: Any,
@@ -321,13 +304,18 @@ class Operations:
         ttl = await store.ttl(source.name) if found else 0.0
         if found is None or _is_over(ttl):
             raise ValueError(f"Key {key!r} not found")
+        if target == source:
+            return version
         failed = await store.write({target.name: self.codec.encode(target.name, found.record, target.seal)}, ttl)
         await store.remove([source.name, *failed])
         return version + delta
 
     async def expire_tags(self, store: Store, *tags: str) -> int:
         """Make all that carries one of `tags` absent."""
-        return await self.tags.expire(store, tag_names(tags))
+        names = tag_names(tags)
+        expired = await self.tags.expire(store, names)
+        self.on_expired(names)
+        return expired
 
     async def clear(self, store: Store, everything: bool) -> None:
         """Delete what belongs to the alias, or the whole store."""

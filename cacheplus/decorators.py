@@ -1,0 +1,110 @@
+"""Decorators for views: cache a page, and say in its headers what may be cached. All take sync and async views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+from django.core.cache import DEFAULT_CACHE_ALIAS
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
+
+from cacheplus.pages.cache import PageCache
+from cacheplus.pages.options import PageOptions, TagSource
+from cacheplus.pages.views import cached_view, check_request
+from cacheplus.site import site
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def cache_page(
+    timeout: float | None,
+    *,
+    cache: str | None = None,
+    key_prefix: str | None = None,
+    client_timeout: float | None = None,
+    tags: TagSource = (),
+    public: bool = False,
+    anonymous_only: bool = False,
+    condition: Callable[[HttpRequest], bool] | None = None,
+) -> Callable[[View], View]:
+    """Cache the pages of a view for `timeout` seconds; None = until they are expired.
+
+    - `cache` is an alias, "default" if None; `key_prefix` sets these pages apart.
+    - `client_timeout`: seconds that a client may keep its copy, as long as the page is fresh here if None.
+    - `tags`: names, or a function of request and response that gives them.
+    - `public`: for everybody, whatever the view looks at and whatever credentials the request carries.
+    - `anonymous_only`: neither serve nor store for a visitor who is logged in.
+    - `condition`: a function of the request; where it says no, the cache stands aside.
+    """
+    if callable(timeout):
+        raise TypeError(
+            "cache_page takes a timeout and is then applied to the view: use @cache_page(60), or "
+            "cache_page(60)(view) in a URLconf, instead of cache_page(view, 60)."
+        )
+    pages = PageCache(
+        PageOptions(
+            alias=cache or DEFAULT_CACHE_ALIAS,
+            key_prefix=key_prefix or "",
+            layer="view",
+            given={"page_timeout": timeout, "public": public, "anonymous_only": anonymous_only},
+            client_timeout=client_timeout,
+            tags=tags,
+            condition=condition,
+        )
+    )
+
+    def decorate(view: View) -> View:
+        if not callable(view):
+            raise TypeError(f"cache_page decorates a view, a function that takes a request, which {view!r} is not.")
+        return cached_view(view, pages, site, name="cache_page")
+
+    return decorate
+
+
+def cache_control(**directives: Any) -> Callable[[View], View]:
+    """Add directives to `Cache-Control`; underscores become hyphens, True writes the bare name."""
+    return _after("cache_control", lambda response: patch_cache_control(response, **directives))
+
+
+def never_cache(view: View) -> View:
+    """Tell every cache to keep nothing of the view, and to ask again each time."""
+    return _after("never_cache", add_never_cache_headers)(view)
+
+
+def vary_on_headers(*headers: str) -> Callable[[View], View]:
+    """Say in `Vary` that the page depends on these request headers."""
+    return _after(None, lambda response: patch_vary_headers(response, headers))
+
+
+def vary_on_cookie(view: View) -> View:
+    """`vary_on_headers("Cookie")`."""
+    return vary_on_headers("Cookie")(view)
+
+
+def _after(name: str | None, patch: Callable[[HttpResponseBase], object]) -> Callable[[View], View]:
+    """A decorator that patches the response. With a `name` it insists on being given a request."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if name is not None:
+                check_request(request, name)
+            response: HttpResponseBase = view(request, *args, **kwargs)
+            patch(response)
+            return response
+
+        @wraps(view)
+        async def ainner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if name is not None:
+                check_request(request, name)
+            response: HttpResponseBase = await view(request, *args, **kwargs)
+            patch(response)
+            return response
+
+        return ainner if iscoroutinefunction(view) else inner  # type: ignore[return-value]
+
+    return decorate

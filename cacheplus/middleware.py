@@ -1,0 +1,181 @@
+"""The page cache as middleware: Django's pair, and one class for the whole.
+
+`UpdateCacheMiddleware` stands first in MIDDLEWARE and stores, `FetchFromCacheMiddleware` stands last and looks up, so
+that everything between them takes part in the key. `CacheMiddleware` alone stands first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.core.cache import DEFAULT_CACHE_ALIAS
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.deprecation import MiddlewareMixin
+
+from cacheplus import conf
+from cacheplus.backends.base import BaseCache
+from cacheplus.http.facts import UNSET
+from cacheplus.pages.cache import PageCache
+from cacheplus.pages.options import PageOptions
+from cacheplus.pages.visit import Visit
+from cacheplus.site import expected_locale, site
+
+# Where a visit waits on the request between the two halves.
+_VISIT = "_cacheplus_visit"
+# Django's flag between its own two halves. Its tests and some sites set it by hand.
+_FLAG = "_cache_update_cache"
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+class _PageMiddleware(MiddlewareMixin):
+    """What both halves know. The attributes are Django's, read on each request; seconds, None for ever."""
+
+    page_timeout: float | None = None
+
+    def __init__(self, get_response: GetResponse | AsyncGetResponse) -> None:
+        super().__init__(get_response)
+        self.cache_timeout = conf.page_seconds()
+        self.key_prefix = conf.page_key_prefix()
+        self.cache_alias = conf.page_alias()
+
+    @property
+    def cache(self) -> BaseCache:
+        """The backend that the pages are kept on; a different object in each thread."""
+        return self._pages.cache
+
+    @property
+    def _pages(self) -> PageCache:
+        given = {
+            "default_timeout": self.cache_timeout,
+            "page_timeout": UNSET if self.page_timeout is None else self.page_timeout,
+            "anonymous_only": conf.pages_anonymous_only(),
+        }
+        return PageCache(PageOptions(alias=self.cache_alias, key_prefix=self.key_prefix, given=given))
+
+    def _remember(self, request: HttpRequest, visit: Visit) -> HttpResponseBase | None:
+        """Leave the visit to the other half; the hit, if there is one."""
+        setattr(request, _VISIT, visit)
+        setattr(request, _FLAG, visit.hit is None and visit.facts.method in ("GET", "HEAD"))
+        return visit.hit
+
+
+class UpdateCacheMiddleware(_PageMiddleware):
+    """The storing half. Must stand first in MIDDLEWARE, so that it sees what all others did to the response."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Store the response of a visit that was no hit."""
+        visit = _open_visit(request)
+        return response if visit is None else self._pages.finish(visit, response)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return self.__acall__(request)
+        if not getattr(request, _FLAG, False):
+            return self.process_response(request, self.get_response(request))  # type: ignore[arg-type]
+        visit = _asked_by_hand(request, self._pages.look(request, site()))
+        with visit.rendering():
+            response = self.get_response(request)
+        return self.process_response(request, response)  # type: ignore[arg-type]
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        """The same, awaiting."""
+        if getattr(request, _FLAG, False):
+            visit = _asked_by_hand(request, await self._pages.alook(request, site()))
+            with visit.rendering():
+                response = await self.get_response(request)  # type: ignore[misc]
+        else:
+            response = await self.get_response(request)  # type: ignore[misc]
+        visit_now = _open_visit(request)
+        return response if visit_now is None else await self._pages.afinish(visit_now, response)
+
+
+class FetchFromCacheMiddleware(_PageMiddleware):
+    """The looking half. Must stand last in MIDDLEWARE, so that all that decides on the page has happened."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+        """The stored page for the request, if there is one."""
+        return self._remember(request, self._pages.look(request, site()))
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return self.__acall__(request)
+        hit = self.process_request(request)
+        if hit is not None:
+            return hit
+        with getattr(request, _VISIT).rendering():
+            return self.get_response(request)
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        """The same, awaiting."""
+        hit = self._remember(request, await self._pages.alook(request, site()))
+        if hit is not None:
+            return hit
+        with getattr(request, _VISIT).rendering():
+            return await self.get_response(request)  # type: ignore[misc]
+
+
+class CacheMiddleware(UpdateCacheMiddleware, FetchFromCacheMiddleware):
+    """Both halves in one. Must stand first in MIDDLEWARE.
+
+    A stored page is served before any other middleware runs, so the language is negotiated here as LocaleMiddleware
+    would, and a page is stored only if the language and time zone that were active in the end are the expected ones.
+    Keyword arguments that are None mean the default alias and no prefix, as in Django.
+    """
+
+    def __init__(
+        self,
+        get_response: GetResponse | AsyncGetResponse,
+        cache_timeout: float | None = None,
+        page_timeout: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(get_response)
+        if "key_prefix" in kwargs:
+            self.key_prefix = kwargs["key_prefix"] or ""
+        if "cache_alias" in kwargs:
+            self.cache_alias = kwargs["cache_alias"] or DEFAULT_CACHE_ALIAS
+        if cache_timeout is not None:
+            self.cache_timeout = cache_timeout
+        self.page_timeout = page_timeout
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+        """The stored page for the request, if there is one."""
+        return self._remember(request, self._pages.look(request, site(), expected_locale(request)))
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return self.__acall__(request)
+        hit = self.process_request(request)
+        if hit is not None:
+            return hit
+        with getattr(request, _VISIT).rendering():
+            response = self.get_response(request)
+        return self.process_response(request, response)  # type: ignore[arg-type]
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        """The same, awaiting."""
+        visit = await self._pages.alook(request, site(), expected_locale(request))
+        if self._remember(request, visit) is not None:
+            return visit.hit  # type: ignore[return-value]
+        with visit.rendering():
+            response = await self.get_response(request)  # type: ignore[misc]
+        return await self._pages.afinish(visit, response)
+
+
+def _open_visit(request: HttpRequest) -> Visit | None:
+    """The visit to finish: not one that was a hit, nor one whose flag was taken down by hand."""
+    visit: Visit | None = getattr(request, _VISIT, None)
+    if visit is None or visit.hit is not None:
+        return None
+    return visit if getattr(request, _FLAG, False) or visit.address is None else None
+
+
+def _asked_by_hand(request: HttpRequest, visit: Visit) -> Visit:
+    """Somebody set the flag, so that this request be stored whatever is stored yet: its rendering begins here."""
+    visit.hit = None
+    setattr(request, _VISIT, visit)
+    return visit

@@ -1,0 +1,76 @@
+"""Page caching for class-based views, sync and async."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+from django.core.cache import DEFAULT_CACHE_ALIAS
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from cacheplus import conf
+from cacheplus.pages.cache import PageCache
+from cacheplus.pages.facts import is_authenticated
+from cacheplus.pages.options import PageOptions
+from cacheplus.pages.views import cached_view
+from cacheplus.site import site
+
+
+class CacheMixin:
+    """Put it first among the bases of a view. Timeouts are seconds; None = until the page is expired.
+
+    The attributes have the meaning of the arguments of `cache_page`.
+    """
+
+    cache_timeout: float | None = 300
+    cache_alias: str | None = None
+    cache_key_prefix: str | None = None
+    cache_client_timeout: float | None = None
+    cache_tags: Collection[str] = ()
+    cache_public: bool = False
+
+    def get_cache_timeout(self) -> float | None:
+        """How long the page is fresh; called with `self.request`, `self.args` and `self.kwargs` set."""
+        return self.cache_timeout
+
+    def get_cache_tags(self) -> Collection[str]:
+        """The tags of the page; called before the view runs."""
+        return self.cache_tags
+
+    def should_cache(self, request: HttpRequest) -> bool:
+        """Whether the cache takes part in this request: not for a visitor who is logged in.
+
+        A request without a session cookie is not asked for its user, which could cost a query.
+        """
+        has_session = conf.setting("SESSION_COOKIE_NAME") in request.COOKIES
+        return not (has_session and is_authenticated(request))
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The view behind the page cache; a coroutine for an async view."""
+        view: Callable[..., Any] = super().dispatch  # type: ignore[misc]
+        if getattr(self, "view_is_async", False):
+            view = _awaiting(view)
+        return cached_view(view, self._pages(), site, name="CacheMixin")(request, *args, **kwargs)
+
+    def _pages(self) -> PageCache:
+        return PageCache(
+            PageOptions(
+                alias=self.cache_alias or DEFAULT_CACHE_ALIAS,
+                key_prefix=self.cache_key_prefix or "",
+                layer="view",
+                given={"page_timeout": self.get_cache_timeout(), "public": self.cache_public},
+                client_timeout=self.cache_client_timeout,
+                tags=self.get_cache_tags(),
+                condition=self.should_cache,
+            )
+        )
+
+
+def _awaiting(dispatch: Callable[..., Awaitable[HttpResponseBase]]) -> Callable[..., Awaitable[HttpResponseBase]]:
+    """The `dispatch` of an async view returns a coroutine without being a coroutine function."""
+
+    async def view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return await dispatch(request, *args, **kwargs)
+
+    return view

@@ -1,0 +1,205 @@
+"""The page cache: what a shell asks before the view, and tells after it.
+
+Nothing that the store does raises here: a fault is a miss, whatever the alias's ON_FAULT says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.core.cache import caches
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+
+from cacheplus.backends.base import BaseCache
+from cacheplus.faults import report
+from cacheplus.http.cache_status import CacheStatus, Forward
+from cacheplus.http.policy import Use, may_serve, may_store
+from cacheplus.http.reasons import Reason
+from cacheplus.pages import client
+from cacheplus.pages.facts import Locale, response_facts
+from cacheplus.pages.keys import PageAddress
+from cacheplus.pages.options import PageOptions, Site
+from cacheplus.pages.page import StoredPage
+from cacheplus.pages.store import NOTHING_FOUND, Looked, PageStore, variant_of
+from cacheplus.pages.visit import Visit
+from cacheplus.signals import page_served, page_stored
+from cacheplus.store import Store
+
+T = TypeVar("T")
+Operation = Callable[[Store], Coroutine[Any, Any, T]]
+
+
+class PageCache:
+    """Pages under one set of options. Make one per shell, and use it from any thread."""
+
+    def __init__(self, options: PageOptions) -> None:
+        self.options = options
+
+    @property
+    def cache(self) -> BaseCache:
+        """The backend of the alias; a different object in each thread."""
+        cache = caches[self.options.alias]
+        if not isinstance(cache, BaseCache):
+            kind = f"{type(cache).__module__}.{type(cache).__qualname__}"
+            raise TypeError(
+                f"Pages cannot be cached on alias {self.options.alias!r}: its backend is {kind}, not one of cacheplus. "
+                "Set its BACKEND to one of cacheplus.backends."
+            )
+        return cache
+
+    # Before the view
+
+    def look(self, request: HttpRequest, site: Site, locale: Locale | None = None) -> Visit:
+        """A visit with its `hit`, or with what stands at the beginning of the rendering.
+
+        `locale` is the one to expect in the view, where it is not active yet.
+        """
+        visit = Visit.begin(request, self.options, site, locale)
+        if visit.address is not None:
+            cache = self.cache
+            try:
+                visit.looked = cache.drive(self._looking(cache, visit, visit.address))
+            except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
+                report(type(self), self.options.alias, "look", error)
+            self._judge(visit)
+        return visit
+
+    async def alook(self, request: HttpRequest, site: Site, locale: Locale | None = None) -> Visit:
+        """`look`, without blocking the event loop."""
+        if self.options.asks_about_visitor and not site.visitor_cookies.isdisjoint(request.COOKIES):
+            # Whether the visitor is logged in may cost a query.
+            visit = await sync_to_async(Visit.begin)(request, self.options, site, locale)
+        else:
+            visit = Visit.begin(request, self.options, site, locale)
+        if visit.address is not None:
+            cache = self.cache
+            try:
+                visit.looked = await cache.adrive(self._looking(cache, visit, visit.address))
+            except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
+                report(type(self), self.options.alias, "look", error)
+            self._judge(visit)
+        return visit
+
+    def _looking(self, cache: BaseCache, visit: Visit, address: PageAddress) -> Operation[Looked]:
+        return partial(PageStore(cache).look, address=address, request=visit.facts.fields, tags=visit.tags)
+
+    def _judge(self, visit: Visit) -> None:
+        """A hit, or the reason why the view is asked."""
+        looked, now = visit.looked, time.time()
+        if looked is None:
+            visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
+            return
+        if looked.page is None:
+            visit.status = CacheStatus(Forward.URI_MISS if looked.occupant is None else Forward.VARY_MISS)
+            return
+        serving = may_serve(visit.facts, looked.page.terms, visit.rules, now)
+        if serving.use is not Use.FRESH:
+            visit.stand_aside(CacheStatus.bypass(serving.reason or Reason.EXPIRED))
+            return
+        visit.hit = looked.page.response(now)
+        client.tell_status(visit.hit, CacheStatus.hit(serving.ttl), visit.site)
+        page_served.send_robust(type(self), request=visit.request, alias=self.options.alias, age=serving.age)
+
+    # After the view
+
+    def finish(self, visit: Visit, response: HttpResponseBase) -> HttpResponseBase:
+        """Store `response` if it may be, and tell the client. A template response is dealt with once it is rendered."""
+        if self._waits_for_render(visit, response) or not isinstance(response, HttpResponseBase):
+            return response
+        page = self._page(visit, response)
+        if page is not None:
+            cache = self.cache
+            try:
+                kept = cache.drive(self._keeping(cache, visit, page, response))
+            except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
+                report(type(self), self.options.alias, "keep", error)
+                kept = False
+            self._kept(visit, page, kept=kept)
+        client.tell_status(response, visit.status, visit.site)
+        return response
+
+    async def afinish(self, visit: Visit, response: HttpResponseBase) -> HttpResponseBase:
+        """`finish`, without blocking the event loop."""
+        if self._waits_for_render(visit, response) or not isinstance(response, HttpResponseBase):
+            return response
+        page = self._page(visit, response)
+        if page is not None:
+            cache = self.cache
+            try:
+                kept = await cache.adrive(self._keeping(cache, visit, page, response))
+            except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
+                report(type(self), self.options.alias, "keep", error)
+                kept = False
+            self._kept(visit, page, kept=kept)
+        client.tell_status(response, visit.status, visit.site)
+        return response
+
+    def _waits_for_render(self, visit: Visit, response: HttpResponseBase) -> bool:
+        if not isinstance(response, SimpleTemplateResponse) or response.is_rendered:
+            return False
+        visit.watch.start()
+        if visit.recorder is not None:
+            visit.recorder.hold(response)
+        response.add_post_render_callback(partial(self._rendered, visit))
+        return True
+
+    def _rendered(self, visit: Visit, response: HttpResponseBase) -> None:
+        """Django calls this in the thread that rendered, also for an async view."""
+        visit.watch.stop()
+        if visit.recorder is not None:
+            visit.recorder.release()
+        self.finish(visit, response)
+
+    def _page(self, visit: Visit, response: HttpResponseBase) -> StoredPage | None:
+        """The page to store, or None with the reason in the visit's status. Sets the headers for the client."""
+        if visit.address is None:
+            return None
+        rules, now = visit.rules, time.time()
+        after = Locale.active(i18n=visit.site.uses_i18n, tz=visit.site.uses_tz)
+        facts = response_facts(response, frozenset(visit.watch.used), visit.locale, after)
+        decision = may_store(visit.facts, facts, rules, now, max(0.0, now - visit.watch.started_at))
+        told = client.told_lifetime(visit.facts, facts, rules, now)
+        if told is not None:
+            client.tell_lifetime(response, told, self.options.client_timeout)
+            client.tell_authorization(response, visit.facts, rules)
+        if decision.terms is None or not isinstance(response, HttpResponse):
+            visit.status = visit.status.not_stored(decision.reason or Reason.STREAMING)
+            return None
+        is_negotiated = visit.locale.language is not None and hasattr(visit.request, "LANGUAGE_CODE")
+        vary = client.vary_of(response, language_in_key=is_negotiated)
+        return StoredPage.of(
+            response, client.stored_fields(response), decision.terms, variant_of(vary, visit.facts.fields)
+        )
+
+    def _keeping(self, cache: BaseCache, visit: Visit, page: StoredPage, response: HttpResponseBase) -> Operation[bool]:
+        late = self.options.late_tags(visit.request, response)
+        address = visit.address
+        assert address is not None, "a visit without an address prepares no page"  # noqa: S101 - for the type checker
+        return partial(
+            PageStore(cache).keep,
+            address=address,
+            page=page,
+            looked=visit.looked or NOTHING_FOUND,
+            tags=(*visit.tags, *late),
+            recorder=visit.recorder,
+        )
+
+    def _kept(self, visit: Visit, page: StoredPage, *, kept: bool) -> None:
+        if not kept:
+            visit.status = visit.status.not_stored(Reason.SUPERSEDED)
+            return
+        visit.status = replace(visit.status, stored=True)
+        page_stored.send_robust(
+            type(self),
+            request=visit.request,
+            alias=self.options.alias,
+            tags=visit.tags,
+            ttl=page.terms.kept_for,
+        )

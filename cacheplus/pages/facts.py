@@ -1,0 +1,163 @@
+"""What the policy is told, read from Django's request and response without leaving a trace in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone, translation
+from django.utils.encoding import escape_uri_path
+
+from cacheplus.http.facts import Personal, RequestFacts, ResponseFacts
+from cacheplus.http.headers import Fields
+from cacheplus.pages.keys import PageAddress
+
+_UNPREFIXED = {"CONTENT_TYPE": "Content-Type", "CONTENT_LENGTH": "Content-Length"}
+
+
+@dataclass(frozen=True, slots=True)
+class Locale:
+    """The language and time zone that were active, None where the site does not use them."""
+
+    language: str | None
+    time_zone: str | None
+
+    @classmethod
+    def active(cls, *, i18n: bool, tz: bool) -> Locale:
+        """Those active now."""
+        return cls(translation.get_language() if i18n else None, timezone.get_current_timezone_name() if tz else None)
+
+
+def address_of(request: HttpRequest, locale: Locale, key_prefix: str, layer: str) -> PageAddress | None:
+    """The address that `request` asks for; None where its host is not one of ours."""
+    try:
+        host = request.get_host()
+    except DisallowedHost:
+        return None
+    return PageAddress(
+        scheme=request.scheme or "http",
+        host=host.lower(),
+        path=escape_uri_path(request.path),
+        query=request.META.get("QUERY_STRING", ""),
+        key_prefix=key_prefix,
+        layer=layer,
+        language=locale.language,
+        time_zone=locale.time_zone,
+    )
+
+
+def request_fields(request: HttpRequest) -> Fields:
+    """The header fields of `request`. Those that WSGI keeps under names of their own are among them."""
+    return Fields.of(_request_pairs(request.META))
+
+
+def _request_pairs(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in meta.items():
+        if name.startswith("HTTP_"):
+            yield name[5:].replace("_", "-"), str(value)
+        elif name in _UNPREFIXED and value not in ("", None):
+            yield _UNPREFIXED[name], str(value)
+
+
+def request_facts(
+    request: HttpRequest,
+    *,
+    credentials: tuple[str, ...],
+    visitor_cookies: frozenset[str],
+    asks_user: bool,
+    is_excluded: bool,
+) -> RequestFacts:
+    """What the policy needs of `request`. Whether the visitor is logged in is found out only if `asks_user`."""
+    has_visitor_cookie = not visitor_cookies.isdisjoint(request.COOKIES)
+    return RequestFacts(
+        method=request.method or "",
+        fields=request_fields(request),
+        has_body=_has_body(request.META),
+        credentials=tuple(name for name in credentials if name != "HTTP_AUTHORIZATION" and request.META.get(name)),
+        has_visitor_cookie=has_visitor_cookie,
+        is_authenticated=asks_user and has_visitor_cookie and is_authenticated(request),
+        is_excluded=is_excluded,
+    )
+
+
+def _has_body(meta: dict[str, Any]) -> bool:
+    return meta.get("CONTENT_LENGTH") not in (None, "", "0", 0) or "HTTP_TRANSFER_ENCODING" in meta
+
+
+def is_authenticated(request: HttpRequest) -> bool:
+    """Whether the visitor is logged in. That we look does not count as a look of the view."""
+    user = getattr(request, "user", None)
+    if user is None:
+        return False
+    session = getattr(request, "session", None)
+    accessed = getattr(session, "accessed", False)
+    try:
+        return bool(user.is_authenticated)
+    finally:
+        if session is not None:
+            session.accessed = accessed
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a view used of the visitor, from `start` to `stop`."""
+
+    request: HttpRequest
+    _accessed_before: bool = False
+    _user_before: bool = False
+    used: set[Personal] = field(default_factory=set)
+    started_at: float = field(default_factory=time.time)
+
+    def start(self) -> None:
+        """Remember what middleware used before the view."""
+        session = getattr(self.request, "session", None)
+        self._accessed_before = getattr(session, "accessed", False)
+        self._user_before = _has_user(self.request)
+        if session is not None:
+            session.accessed = False
+
+    def stop(self) -> None:
+        """Note what the view used; what was used before it is restored."""
+        session = getattr(self.request, "session", None)
+        self.used.update(personal for personal, was_used in _USES if was_used(self.request))
+        if not self._user_before and _has_user(self.request):
+            self.used.add(Personal.USER)
+        if session is not None:
+            session.accessed = session.accessed or self._accessed_before
+
+
+def _has_user(request: HttpRequest) -> bool:
+    return hasattr(request, "_cached_user") or hasattr(request, "_acached_user")
+
+
+# Set by Django on the request or its session, whoever used them.
+_USES: tuple[tuple[Personal, Callable[[HttpRequest], bool]], ...] = (
+    (Personal.SESSION, lambda request: getattr(getattr(request, "session", None), "accessed", False)),
+    (Personal.SESSION_WRITE, lambda request: getattr(getattr(request, "session", None), "modified", False)),
+    (Personal.CSRF, lambda request: bool(request.META.get("CSRF_COOKIE_NEEDS_UPDATE"))),
+    (Personal.MESSAGES, lambda request: _touched(getattr(request, "_messages", None))),
+    (Personal.CSP_NONCE, lambda request: bool(getattr(request, "_csp_nonce", None))),
+)
+
+
+def _touched(messages: Any) -> bool:
+    return bool(getattr(messages, "used", False) or getattr(messages, "added_new", False))
+
+
+def response_facts(
+    response: HttpResponseBase, used: frozenset[Personal], before: Locale, after: Locale
+) -> ResponseFacts:
+    """What the policy needs of `response` and of how it was made."""
+    return ResponseFacts(
+        status=response.status_code,
+        fields=Fields.of(response.headers.items()),
+        is_streaming=response.streaming,
+        sets_cookies=bool(response.cookies),
+        used=used,
+        language_changed=before.language != after.language,
+        time_zone_changed=before.time_zone != after.time_zone,
+    )

@@ -1,0 +1,69 @@
+"""How pages are cached: what the site says about all of them, and what one shell says about its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from cacheplus.http.facts import Rules
+
+TagSource = Collection[str] | Callable[[HttpRequest, HttpResponseBase], Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the settings say about every page."""
+
+    rules: Rules
+    uses_i18n: bool
+    uses_tz: bool
+    credentials: tuple[str, ...]
+    """Keys of `request.META` that mark a request as personal."""
+    visitor_cookies: frozenset[str]
+    """Names of the cookies of sessions, CSRF protection and messages."""
+    prefix_depth: int
+    sends_status: bool
+    sends_detail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What one shell says about the pages that pass it."""
+
+    alias: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The rules of these pages that differ from those of the site, by name."""
+    key_prefix: str = ""
+    layer: str = "site"
+    """Per-site and per-view pages of one address are kept apart: middleware between them adds to the outer one."""
+    client_timeout: float | None = None
+    """Seconds that a client may keep its copy; None = as long as the page is fresh here."""
+    tags: TagSource = ()
+    condition: Callable[[HttpRequest], bool] | None = None
+
+    def rules(self, site: Site) -> Rules:
+        """The rules of these pages."""
+        return replace(site.rules, **self.given)
+
+    @property
+    def asks_about_visitor(self) -> bool:
+        """Whether a request may have to be asked for its user."""
+        return self.condition is not None or bool(self.given.get("anonymous_only"))
+
+    @property
+    def early_tags(self) -> tuple[str, ...]:
+        """The tags that are known before the view runs."""
+        return () if callable(self.tags) else tuple(self.tags)
+
+    def late_tags(self, request: HttpRequest, response: HttpResponseBase) -> tuple[str, ...]:
+        """The tags that the view's response brought."""
+        added: Collection[str] = getattr(response, TAGS_ATTRIBUTE, ())
+        return (*(self.tags(request, response) if callable(self.tags) else ()), *added)
+
+
+# Where `add_cache_tags` leaves names on a response.
+TAGS_ATTRIBUTE = "_cacheplus_tags"

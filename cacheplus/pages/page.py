@@ -1,0 +1,97 @@
+"""The stored page: status, header fields, body and terms. Not a pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+from http.cookies import Morsel, SimpleCookie
+from typing import Any
+
+from django.http import HttpResponse
+
+from cacheplus.http.headers import Fields, storable
+from cacheplus.http.terms import Terms
+
+_LENGTH = 4
+
+# A cookie as (name, value, coded value, attributes).
+Cookie = tuple[str, str, str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The request fields that chose a page, and the values that this one was made for."""
+
+    names: tuple[str, ...] = ()
+    values: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """A response as it is kept."""
+
+    status: int
+    reason: str
+    fields: Fields
+    body: bytes
+    terms: Terms
+    variant: Variant = Variant()
+    cookies: tuple[Cookie, ...] = ()
+
+    @classmethod
+    def of(cls, response: HttpResponse, fields: Fields, terms: Terms, variant: Variant) -> StoredPage:
+        """The page that a rendered `response` with these header fields is."""
+        cookies = tuple((m.key, m.value, m.coded_value, dict(m)) for m in response.cookies.values())
+        status, reason = response.status_code, response.reason_phrase
+        return cls(status, reason, storable(fields), response.content, terms, variant, cookies)
+
+    def pack(self) -> bytes:
+        """As the value of a record."""
+        head = [
+            self.status,
+            self.reason,
+            self.fields.pairs,
+            astuple(self.terms),
+            [self.variant.names, self.variant.values],
+            self.cookies,
+        ]
+        text = json.dumps(head, separators=(",", ":")).encode()
+        return len(text).to_bytes(_LENGTH, "big") + text + self.body
+
+    @classmethod
+    def unpack(cls, value: Any) -> StoredPage | None:
+        """What `pack` made, or None for anything else: a page of another version is a miss."""
+        try:
+            end = _LENGTH + int.from_bytes(value[:_LENGTH], "big")
+            status, reason, pairs, terms, (names, values), cookies = json.loads(value[_LENGTH:end])
+            return cls(
+                status,
+                reason,
+                Fields.of((name, text) for name, text in pairs),
+                value[end:],
+                Terms(*terms),
+                Variant(tuple(names), tuple(values)),
+                tuple((name, text, coded, attributes) for name, text, coded, attributes in cookies),
+            )
+        except (TypeError, ValueError):
+            return None
+
+    def response(self, now: float) -> HttpResponse:
+        """The response for a hit."""
+        response = HttpResponse(self.body, status=self.status, reason=self.reason)
+        del response.headers["Content-Type"]
+        for name, value in self.fields:
+            response.headers[name] = value
+        response.headers["Age"] = str(int(self.terms.age(now)))
+        response.cookies = _cookies(self.cookies)
+        return response
+
+
+def _cookies(cookies: tuple[Cookie, ...]) -> SimpleCookie:
+    jar: SimpleCookie = SimpleCookie()
+    for name, value, coded, attributes in cookies:
+        morsel: Morsel[str] = Morsel()
+        morsel.set(name, value, coded)
+        dict.update(morsel, attributes)
+        dict.__setitem__(jar, name, morsel)
+    return jar

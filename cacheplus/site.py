@@ -1,0 +1,73 @@
+"""What the settings of the site say, in the terms of the page cache. The shells ask here."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+
+from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.http import HttpRequest
+from django.middleware.locale import LocaleMiddleware
+from django.utils import timezone, translation
+
+from cacheplus import conf
+from cacheplus.http.facts import Rules
+from cacheplus.pages.facts import Locale
+from cacheplus.pages.options import Site
+
+_MESSAGES_COOKIE = "messages"
+
+
+def site() -> Site:
+    """The settings as they are now."""
+    ours = conf.conf()
+    status = ours.cache_status
+    return Site(
+        rules=Rules(
+            default_timeout=conf.page_seconds(),
+            share_authenticated=ours.share_authenticated,
+            store_set_cookie=ours.store_set_cookie,
+        ),
+        uses_i18n=conf.uses_i18n(),
+        uses_tz=conf.uses_tz(),
+        credentials=ours.credentials,
+        visitor_cookies=frozenset(
+            {conf.setting("SESSION_COOKIE_NAME"), conf.setting("CSRF_COOKIE_NAME"), _MESSAGES_COOKIE}
+        ),
+        prefix_depth=ours.prefix_depth,
+        sends_status=status is not None,
+        sends_detail=status == "detail" or (status == "auto" and conf.is_debug()),
+    )
+
+
+def expected_locale(request: HttpRequest) -> Locale:
+    """The language and time zone that will be active in the view, asked before any other middleware has run."""
+    return Locale(
+        _negotiated(request) if conf.uses_i18n() else None,
+        timezone.get_default_timezone_name() if conf.uses_tz() else None,
+    )
+
+
+def _negotiated(request: HttpRequest) -> str | None:
+    """The language that LocaleMiddleware will choose; the site's own where there is no such middleware."""
+    default = str(conf.setting("LANGUAGE_CODE"))
+    if not _has_locale_middleware(tuple(conf.setting("MIDDLEWARE", ()))):
+        return default
+    is_prefixed, prefixes_default = is_language_prefix_patterns_used(
+        getattr(request, "urlconf", None) or conf.setting("ROOT_URLCONF")
+    )
+    if is_prefixed and not prefixes_default and not translation.get_language_from_path(request.path_info):
+        return default
+    return translation.get_language_from_request(request, check_path=is_prefixed)
+
+
+@lru_cache(maxsize=8)
+def _has_locale_middleware(paths: tuple[str, ...]) -> bool:
+    return any(_is_locale_middleware(path) for path in paths)
+
+
+def _is_locale_middleware(path: str) -> bool:
+    # Whatever answers requests was imported by Django already.
+    module, _, name = path.rpartition(".")
+    middleware = getattr(sys.modules.get(module), name, None)
+    return isinstance(middleware, type) and issubclass(middleware, LocaleMiddleware)
