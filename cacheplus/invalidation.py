@@ -1,0 +1,237 @@
+"""Expiry: end every stored copy of a page, of a fragment, or of whatever carries a tag.
+
+Each call reaches every alias of CACHES that is one of ours, unless `cache=` narrows it. Inside an atomic block it takes
+effect at once, and again when the transaction commits: until then other visitors still see, and cache, the old data.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from asgiref.sync import sync_to_async
+from django.core.cache import caches
+from django.db import connections, models, transaction
+from django.db.models.signals import m2m_changed, post_delete, post_save
+
+from cacheplus import conf
+from cacheplus.backends.base import BaseCache
+from cacheplus.backends.dummy import DummyCache
+from cacheplus.fragments import fragment_tag
+from cacheplus.pages.keys import canonical_paths, directories, page_tag, tree_tag
+from cacheplus.tags import tag_names
+
+logger = logging.getLogger("cacheplus")
+
+
+class Expired(NamedTuple):
+    """What an expiry did, as (ok, message). Falsy when nothing that it names can have been stored since the last."""
+
+    ok: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+def expire_view_cache(
+    path: Any,
+    key_prefix: str | None = None,
+    *,
+    host: str | None = None,
+    query: str | None = None,
+    prefix: bool = False,
+    cache: str | None = None,
+    on_commit: bool = True,
+) -> Expired:
+    """Expire every stored copy of the page at `path`, in O(1): per site and per view, whatever it varies on.
+
+    - `path` is a path, decoded or escaped, a full URL, or an object with `get_absolute_url()`.
+    - `key_prefix`, `host` and `query` narrow it; None = every one. What a full URL says narrows too.
+    - `prefix`: this path and all below it, for directories up to `PREFIX_DEPTH` below the root.
+    - `cache`: one alias; None = all of them.
+
+    Raises TypeError for a `path` that is none of these, ValueError for one that does not begin with a slash.
+    """
+    target = _Target.of(path, host, query)
+    tags = list(target.tree_tags(key_prefix) if prefix else target.page_tags(key_prefix))
+    return _expire(tags, cache, on_commit=on_commit, what=target.path)
+
+
+def expire_tags(*tags: str, cache: str | None = None, on_commit: bool = True) -> Expired:
+    """Expire everything that carries one of `tags`, on every alias or on `cache` alone."""
+    return _expire(list(tag_names(tags)), cache, on_commit=on_commit, what=", ".join(tags))
+
+
+def expire_fragment(
+    name: str, vary_on: Iterable[Any] | None = None, using: str | None = None, *, on_commit: bool = True
+) -> Expired:
+    """Expire the fragment `name`: the variant for the arguments `vary_on`, or every variant."""
+    return _expire([fragment_tag(name, vary_on)], using, on_commit=on_commit, what=f"fragment {name}")
+
+
+async def aexpire_view_cache(path: Any, key_prefix: str | None = None, **narrowing: Any) -> Expired:
+    """`expire_view_cache`, in the thread that owns the request's database connections."""
+    return await sync_to_async(expire_view_cache)(path, key_prefix, **narrowing)
+
+
+async def aexpire_tags(*tags: str, cache: str | None = None, on_commit: bool = True) -> Expired:
+    """`expire_tags`, in the thread that owns the request's database connections."""
+    return await sync_to_async(expire_tags)(*tags, cache=cache, on_commit=on_commit)
+
+
+class _Target(NamedTuple):
+    """The pages that a call of `expire_view_cache` means."""
+
+    path: str
+    host: str | None
+    query: str | None
+
+    @classmethod
+    def of(cls, path: Any, host: str | None, query: str | None) -> _Target:
+        url = path.get_absolute_url() if hasattr(path, "get_absolute_url") else path
+        if not isinstance(url, str):
+            raise TypeError(
+                f"expire_view_cache takes a path, a URL or an object with get_absolute_url(), not {path!r}."
+            )
+        parts = urlsplit(url) if "://" in url else urlsplit(url)._replace(scheme="", netloc="")
+        if "://" not in url and url.startswith("//"):
+            parts = parts._replace(path=url.partition("?")[0])
+        if not parts.path.startswith("/") and not (parts.netloc and not parts.path):
+            raise ValueError(
+                f"expire_view_cache was given {url!r}, which is no path: it must begin with a slash, as "
+                "request.path does."
+            )
+        asked = query.removeprefix("?") if query is not None else (parts.query if "?" in url else None)
+        return cls(parts.path or "/", (host or parts.netloc or "").lower() or None, asked)
+
+    def page_tags(self, key_prefix: str | None) -> Iterator[str]:
+        for path in canonical_paths(self.path):
+            yield page_tag(path, self.host, self.query, key_prefix or None)
+
+    def tree_tags(self, key_prefix: str | None) -> Iterator[str]:
+        if self.query is not None:
+            raise ValueError("expire_view_cache takes either prefix=True or a query, not both: drop the query.")
+        depth = conf.conf().prefix_depth
+        for path in canonical_paths(self.path):
+            directory = path if path.endswith("/") else f"{path}/"
+            if directory not in directories(f"{directory}x", depth):
+                raise ValueError(
+                    f"expire_view_cache(prefix=True) was given {path!r}, which lies more than {depth} levels below the "
+                    "root. Raise PREFIX_DEPTH in CACHEPLUS, or expire a directory further up."
+                )
+            yield tree_tag(directory, self.host, key_prefix or None)
+            yield page_tag(path, self.host, None, key_prefix or None)
+
+
+def _expire(tags: list[str], alias: str | None, *, on_commit: bool, what: str) -> Expired:
+    expired = _expire_now(tags, alias, what=what)
+    open_blocks = [each for each in connections.all(initialized_only=True) if each.in_atomic_block]
+    for connection in open_blocks if on_commit else ():
+        # Another hook that raises must not lose this one, nor this one another.
+        transaction.on_commit(partial(_expire_now, tags, alias, what=what), using=connection.alias, robust=True)
+    return expired
+
+
+def _expire_now(tags: list[str], alias: str | None, *, what: str) -> Expired:
+    targets = list(_targets(alias))
+    failed: dict[str, BaseException] = {}
+    stamps = sum(_expire_on(cache, tags, failed) for cache in targets)
+    if len(targets) > 1:
+        # What one alias still held while another was dealt with may have gone into a page on that other.
+        stamps += sum(_expire_on(cache, tags, failed) for cache in targets)
+    if failed:
+        told = ", ".join(f"{name!r} ({type(error).__name__})" for name, error in failed.items())
+        return Expired(ok=False, message=f"{what} could not be expired on {told}.")
+    if not stamps:
+        return Expired(ok=False, message=f"{what}: nothing was stored since the last expiry.")
+    return Expired(ok=True, message=f"{what} is expired on {', '.join(repr(cache.alias) for cache in targets)}.")
+
+
+def _expire_on(cache: BaseCache, tags: list[str], failed: dict[str, BaseException]) -> int:
+    try:
+        return cache.expire_tags(*tags)
+    except Exception as error:  # noqa: BLE001 - a save must not fail because a cache is away; it was reported
+        logger.warning("Cache %r could not expire: %s.", cache.alias, type(error).__name__)
+        failed[cache.alias] = error
+        return 0
+
+
+def _targets(alias: str | None) -> Iterator[BaseCache]:
+    """The backends to expire on: each store and prefix once."""
+    seen = set()
+    for name in caches if alias is None else [alias]:
+        cache = caches[name]
+        if not isinstance(cache, BaseCache):
+            if alias is not None:
+                raise TypeError(f"Cache {alias!r} is not one of cacheplus, so that nothing can be expired on it.")
+            continue
+        if not isinstance(cache, DummyCache) and cache.operations.space not in seen:
+            seen.add(cache.operations.space)
+            yield cache
+
+
+Names = Callable[[Any], str | Iterable[str]]
+
+
+def expire_on_change(*watched: type[models.Model], paths: Names | None = None, tags: Names | None = None) -> None:
+    """Expire whenever an instance of one of these models is saved or deleted, or its many-to-many relations change.
+
+    `paths` and `tags` are functions from the instance to one name or several; without either, the page at the
+    instance's `get_absolute_url()` expires. Call it in `AppConfig.ready`. Bulk operations such as `update()` send no
+    signal: call `expire_tags` beside them.
+    """
+    if not watched:
+        raise TypeError("expire_on_change needs at least one model.")
+    watcher = _Watcher(watched, paths, tags)
+    for signal in (post_save, post_delete):
+        signal.connect(watcher.changed, weak=False)
+    m2m_changed.connect(watcher.related, weak=False)
+
+
+class _Watcher:
+    """The receivers of one call of `expire_on_change`."""
+
+    def __init__(self, watched: tuple[type[models.Model], ...], paths: Names | None, tags: Names | None) -> None:
+        self._watched = watched
+        self._paths = paths
+        self._tags = tags
+
+    def changed(self, instance: models.Model, **_: Any) -> None:
+        """Expire for `instance`. Nothing that the site's functions or the cache do makes the save fail."""
+        if not isinstance(instance, self._watched):
+            return
+        try:
+            if self._tags is not None:
+                expire_tags(*_listed(self._tags(instance)))
+            if self._paths is not None:
+                for path in _listed(self._paths(instance)):
+                    expire_view_cache(path)
+            elif self._tags is None:
+                expire_view_cache(instance)
+        except Exception:
+            logger.exception("What %s stands for could not be expired.", instance._meta.label)
+
+    def related(self, sender: type[models.Model], instance: models.Model, action: str, **kwargs: Any) -> None:
+        """Expire for both sides of a many-to-many relation. A `clear` is told of before it happens, too."""
+        if action.startswith("pre_") and action != "pre_clear":
+            return
+        self.changed(instance)
+        for watched in self._watched:
+            for field in watched._meta.many_to_many:
+                if field.remote_field.through is sender and kwargs["reverse"]:
+                    self._others(watched, field, instance, kwargs["pk_set"])
+
+    def _others(self, watched: type[models.Model], field: Any, instance: models.Model, keys: set[Any] | None) -> None:
+        """The watched instances on the far side of a relation that was changed from its near side."""
+        manager = watched._default_manager
+        others = manager.filter(pk__in=keys) if keys is not None else manager.filter(**{field.name: instance.pk})
+        for other in others:
+            self.changed(other)
+
+
+def _listed(names: str | Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)

@@ -1,0 +1,107 @@
+"""`{% load cacheplus %}`: Django's `{% cache %}`, with tags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
+from django.core.cache.backends.base import BaseCache
+from django.template import Library, Node, TemplateSyntaxError, VariableDoesNotExist
+from django.template.base import FilterExpression, NodeList, Parser, Token
+from django.template.context import Context
+
+from cacheplus.fragments import Fragment
+from cacheplus.tags import tag_names
+
+register = Library()
+
+_FRAGMENTS_ALIAS = "template_fragments"
+_KEYWORDS = ("using", "tags")
+
+
+class CacheNode(Node):
+    """`{% cache timeout name [vary...] [tags=names] [using="alias"] %}`; the timeout is seconds, None for ever."""
+
+    def __init__(
+        self,
+        nodelist: NodeList,
+        timeout: FilterExpression,
+        name: str,
+        vary_on: list[FilterExpression],
+        keywords: dict[str, FilterExpression],
+    ) -> None:
+        self.nodelist = nodelist
+        self.timeout = timeout
+        self.name = name
+        self.vary_on = vary_on
+        self.keywords = keywords
+
+    def render(self, context: Context) -> str:
+        """The fragment, stored or rendered now."""
+        timeout = self._timeout(context)
+        cache = self._cache(context)
+        fragment = Fragment(self.name, [each.resolve(context) for each in self.vary_on], self._tags(context))
+        return fragment.render(cache, timeout, lambda: self.nodelist.render(context))
+
+    def _timeout(self, context: Context) -> int | None:
+        timeout = _resolve(self.timeout, context)
+        if timeout is None:
+            return None
+        try:
+            return int(timeout)
+        except (ValueError, TypeError) as error:
+            raise TemplateSyntaxError(f'"cache" tag got a non-integer timeout value: {timeout!r}') from error
+
+    def _cache(self, context: Context) -> BaseCache:
+        if "using" in self.keywords:
+            alias = _resolve(self.keywords["using"], context)
+            try:
+                return caches[alias]
+            except InvalidCacheBackendError as error:
+                raise TemplateSyntaxError(f"Invalid cache name specified for cache tag: {alias!r}") from error
+        return caches[_FRAGMENTS_ALIAS if _FRAGMENTS_ALIAS in caches.settings else DEFAULT_CACHE_ALIAS]
+
+    def _tags(self, context: Context) -> tuple[str, ...]:
+        if "tags" not in self.keywords:
+            return ()
+        value = _resolve(self.keywords["tags"], context)
+        names = value.split() if isinstance(value, str) else value
+        try:
+            return tag_names(tuple(names))
+        except TypeError as error:
+            raise TemplateSyntaxError(f'"cache" tag got tags={value!r}, which is no list of names: {error}') from error
+
+
+def _resolve(expression: FilterExpression, context: Context) -> Any:
+    try:
+        return expression.resolve(context)
+    except VariableDoesNotExist as error:
+        raise TemplateSyntaxError(f'"cache" tag got an unknown variable: {expression.var!r}') from error
+
+
+@register.tag("cache")
+def do_cache(parser: Parser, token: Token) -> CacheNode:
+    """
+    Cache the contents of the block for so many seconds, None for ever, under a name.
+
+    Further arguments make variants of it. `tags=` names, as a list or in one string with spaces between, with which it
+    expires; `using=` names an alias of CACHES. Both stand last::
+
+        {% load cacheplus %}
+        {% cache 500 sidebar request.user.username tags="menu news" using="fragments" %}
+            ...
+        {% endcache %}
+    """
+    nodelist = parser.parse(("endcache",))
+    parser.delete_first_token()
+    tokens = token.split_contents()
+    if len(tokens) < 3:  # noqa: PLR2004 - the tag, the timeout and the name
+        raise TemplateSyntaxError(f"'{tokens[0]!r}' tag requires at least 2 arguments.")
+    keywords: dict[str, FilterExpression] = {}
+    while len(tokens) > 3 and (keyword := tokens[-1].partition("="))[0] in _KEYWORDS and keyword[1]:  # noqa: PLR2004
+        if keyword[0] in keywords:
+            raise TemplateSyntaxError(f'"cache" tag got {keyword[0]}= twice.')
+        keywords[keyword[0]] = parser.compile_filter(keyword[2])
+        tokens.pop()
+    vary_on = [parser.compile_filter(each) for each in tokens[3:]]
+    return CacheNode(nodelist, parser.compile_filter(tokens[1]), tokens[2], vary_on, keywords)
