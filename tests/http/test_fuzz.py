@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +69,7 @@ values = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
     st.lists(st.sampled_from(DIRECTIVES), max_size=4).map(", ".join),
     st.integers(-10, 2**40).map("max-age={}".format),
-    st.datetimes().map(lambda moment: format_date(moment.timestamp())),
+    st.datetimes(timezones=st.just(UTC)).map(lambda moment: format_date(moment.timestamp())),
 )
 headers = st.lists(st.tuples(st.sampled_from(NAMES), values), max_size=6).map(Fields.of)
 times = st.one_of(st.none(), st.floats(-10, 1e12), st.floats(allow_nan=True, allow_infinity=True))
