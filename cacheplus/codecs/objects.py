@@ -51,9 +51,11 @@ class ObjectCodec:
         return Entry(record if kept is value else Record(kept, *record[1:]), thaw, seal)
 
     def decode(self, _name: str, stored: int | Entry, seal: bytes = b"") -> Record:
-        """The record of an entry. Raises `BadRecord` for an entry of another prefix or version."""
-        if isinstance(stored, int):
-            return Record(stored)
+        """The record of an entry. Raises `BadRecord` for an entry of another prefix or version, and for a stamp."""
+        if not isinstance(stored, Entry):
+            if isinstance(stored, int):
+                return Record(stored)
+            raise BadRecord(Flaw.FOREIGN, "not a record")
         if stored.seal != seal:
             raise BadRecord(Flaw.CHECKSUM, "of another key")
         if stored.thaw is None:
