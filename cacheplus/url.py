@@ -106,7 +106,7 @@ _COMMON: Mapping[str, Reader] = {
 }
 _SERVER: Mapping[str, Reader] = {**_COMMON, "SOCKET_TIMEOUT": _seconds, "SOCKET_CONNECT_TIMEOUT": _seconds}
 _REDIS: Mapping[str, Reader] = {**_SERVER, "db": _count, "max_connections": _count, "health_check_interval": _count}
-_PYMEMCACHE: Mapping[str, Reader] = {**_SERVER, "use_pooling": _boolean, "max_pool_size": _count}
+_PYMEMCACHE: Mapping[str, Reader] = {**_SERVER, "max_pool_size": _count}
 _PYLIBMC: Mapping[str, Reader] = {**_SERVER, "binary": _boolean}
 
 

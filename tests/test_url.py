@@ -1,10 +1,12 @@
 import warnings
 
 import pytest
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 
 from cacheplus.backends.options import TABLE
 from cacheplus.url import CacheURLError, CacheURLWarning, cache_url
+from tests import servers
 
 LOCMEM = "cacheplus.backends.locmem.LocMemCache"
 FILE = "cacheplus.backends.filebased.FileBasedCache"
@@ -256,4 +258,41 @@ def test_an_argument_of_another_store_is_unknown():
 def test_a_good_url_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cache_url("memcached://a:1;b:2/?timeout=60&use_pooling=true&max_pool_size=4&socket_connect_timeout=1")
+        cache_url("memcached://a:1;b:2/?timeout=60&max_pool_size=4&socket_connect_timeout=1")
+
+
+@pytest.fixture
+def guarded_redis():
+    with servers.Redis("--requirepass", "p@ss/w?rd") as server:
+        yield server
+
+
+@pytest.mark.parametrize("query", ["", "?db=2&max_connections=4&socket_timeout=2"])
+def test_a_redis_with_a_password_is_reached(guarded_redis, settings, query):
+    address = f"127.0.0.1:{guarded_redis.port}"
+    settings.CACHES = {
+        "default": cache_url(f"redis://:p%40ss%2Fw%3Frd@{address}/1{query}"),
+        "stranger": cache_url(f"redis://{address}/1", OPTIONS={"ON_FAULT": "miss"}),
+    }
+
+    caches["default"].set("key", "value")
+
+    assert caches["default"].get("key") == "value"
+    assert caches["stranger"].get("key") is None
+
+
+def test_a_redis_is_reached_through_its_socket(redis_server, settings):
+    settings.CACHES = {"default": cache_url(f"unix://{redis_server.socket}?db=3&key_prefix=url")}
+
+    caches["default"].set("key", "value", 30)
+
+    assert caches["default"].get("key") == "value"
+
+
+@pytest.mark.parametrize("scheme", ["memcached", "pylibmc"])
+def test_a_memcached_is_reached(memcached_server, settings, scheme):
+    settings.CACHES = {"default": cache_url(f"{scheme}://127.0.0.1:{memcached_server.port}/?key_prefix=url&timeout=30")}
+
+    caches["default"].set("key", "value")
+
+    assert caches["default"].get("key") == "value"
