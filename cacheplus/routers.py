@@ -30,4 +30,4 @@ class CacheRouter:
 
 
 def _is_cache_table(model: Any) -> bool:
-    return bool(model._meta.app_label == _APP_LABEL)  # noqa: SLF001 (Django's name for a model's options)
+    return bool(model._meta.app_label == _APP_LABEL)

@@ -51,4 +51,4 @@ def _tables(database: str) -> Iterator[tuple[Alias, str]]:
         if isinstance(alias.backend, BaseDatabaseCache):
             model: Any = alias.backend.cache_model_class
             if router.allow_migrate_model(database, model) and router.db_for_write(model) == database:
-                yield alias, model._meta.db_table  # noqa: SLF001
+                yield alias, model._meta.db_table

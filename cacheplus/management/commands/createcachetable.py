@@ -43,7 +43,7 @@ class Command(BaseCommand):
         """Make the named tables, or those that CACHES names, where the routers allow it."""
         for model in [BaseDatabaseCache(table, {}).cache_model_class for table in tables] or _models():
             if router.allow_migrate_model(database, model):
-                self._create(connections[database], model._meta.db_table, dry_run=dry_run, verbosity=verbosity)  # noqa: SLF001
+                self._create(connections[database], model._meta.db_table, dry_run=dry_run, verbosity=verbosity)
 
     def _create(self, connection: BaseDatabaseWrapper, table: str, *, dry_run: bool, verbosity: int) -> None:
         if table in connection.introspection.table_names():
