@@ -65,16 +65,15 @@ def parse_directives(*values: str) -> tuple[Directive, ...] | None:
 def _members(text: str) -> Iterator[re.Match[str] | None]:
     """The members of a dictionary that is not empty, and then None if something else follows."""
     position = 0
-    while True:
-        match = _MEMBER.match(text, position)
+    while match := _MEMBER.match(text, position):
         yield match
-        if match is None or match.end() == len(text):
+        if match.end() == len(text):
             return
         comma = _COMMA.match(text, match.end())
         if comma is None:
-            yield None
-            return
+            break
         position = comma.end()
+    yield None
 
 
 def _argument(match: re.Match[str]) -> str | None:
