@@ -1,4 +1,7 @@
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,36 @@ def test_a_library_that_is_missing_when_the_module_of_a_backend_is_imported(cach
     caches(other={"BACKEND": "backend_of_the_site.Cache"})
 
     assert "pip install 'cacheplus[pylibmc]'" in one("cacheplus.E005").hint
+
+
+@pytest.mark.parametrize(
+    ("library", "backend", "extra"),
+    [
+        ("redis", "redis.RedisCache", "redis"),
+        ("django_redis", "redis.RedisCache", "redis"),
+        ("pymemcache", "memcached.PyMemcacheCache", "memcached"),
+        ("pylibmc", "memcached.PyLibMCCache", "pylibmc"),
+        ("lmdb", "lmdb.LMDBCache", "lmdb"),
+    ],
+)
+def test_a_backend_of_ours_without_its_library_says_how_to_install_it(tmp_path, library, backend, extra):
+    (tmp_path / "bare_settings.py").write_text(
+        f"import sys\nsys.modules[{library!r}] = None\n"
+        f"from testproject.settings import *\n"
+        f"CACHES = {{'default': {{'BACKEND': 'cacheplus.backends.{backend}', 'LOCATION': {str(tmp_path)!r}}}}}\n"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "bare_settings", "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+
+    run = subprocess.run(
+        [sys.executable, "-m", "django", "check", "--tag", "cacheplus"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert f"pip install 'cacheplus[{extra}]'" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_an_entry_without_a_backend(caches):
