@@ -1,0 +1,215 @@
+"""The cache table on one database connection: how statements get there, and how they spare its transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from functools import cached_property
+from random import uniform
+from typing import Any, NamedTuple, cast
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, Error, NotSupportedError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField, Expression
+from django.utils import timezone
+
+from cacheplus.backends.db_rows import EXACT, column_key, readable_under
+from cacheplus.backends.db_sql import KEY, Dialect, Statement, Statements
+
+# As Django writes it: naive, so that no time zone can push it beyond the last year that there is.
+FOREVER = datetime.max.replace(microsecond=0)  # noqa: DTZ901
+
+# How long a statement of ours, outside a transaction, is tried again after it lost a lock to somebody else's.
+_PERSISTENCE = 1.0
+
+# What PostgreSQL, MySQL and SQLite say.
+_LOST_LOCK = ({"40001", "40P01"}, {1213}, ("database is locked", "table is locked"))
+_NO_TABLE = ({"42P01"}, {1146}, ("no such table",))
+
+# A failed statement ruins a PostgreSQL transaction. A read can hardly fail once one has succeeded.
+_seen_tables: set[tuple[str, str]] = set()
+_collations: dict[tuple[str, str], str] = {}
+
+
+class Outcome(NamedTuple):
+    """How many rows a statement changed, and the rows it returned."""
+
+    changed: int
+    rows: list[tuple[Any, ...]]
+
+
+class CacheTable:
+    """The table `name` behind `connection`, which belongs to the current thread. `cache` is for messages."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, name: str, cache: str) -> None:
+        self.connection = connection
+        self.name = name
+        self.cache = cache
+
+    @cached_property
+    def statements(self) -> Statements:
+        """What can be said to it. Raises NotSupportedError where the database has no upsert."""
+        connection, features = self.connection, self.connection.features
+        if not features.supports_update_conflicts:
+            raise NotSupportedError(
+                f"Cache {self.cache!r} cannot be kept in the {connection.alias!r} database ({connection.vendor}). "
+                "SQLite, PostgreSQL, MySQL and MariaDB can: have a router name one of those for django_cache."
+            )
+        dialect = Dialect(
+            on_conflict=features.supports_update_conflicts_with_target,
+            names_new_row=connection.vendor == "mysql" and _names_new_row(connection),
+            returns=features.can_return_columns_from_insert,
+            locks_rows=features.has_select_for_update,
+            skips_locked=features.has_select_for_update_skip_locked,
+        )
+        return Statements(dialect, self.name, connection.ops.quote_name)
+
+    @property
+    def most_params(self) -> int:
+        """How many parameters a statement may have."""
+        return min(self.connection.features.max_query_params or 3000, 3000)
+
+    # Names and times as the table has them
+
+    def key(self, name: str, prefix: str) -> str:
+        """What stands in the key column for `name`."""
+        readable = readable_under(self._collation) if self.connection.vendor == "mysql" else EXACT
+        return column_key(name, prefix, readable)
+
+    @property
+    def _collation(self) -> str:
+        """The collation of the key column, looked up once per process; "binary" where there is no table yet."""
+        place = (self.connection.alias, self.name)
+        if place not in _collations:
+            self.connection.ensure_connection()
+            # Past Django's cursor, so that no query shows up in a request that did not ask for it.
+            with self.connection.wrap_database_errors, self.connection.connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT collation_name FROM information_schema.columns"
+                    " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s",
+                    [self.name, KEY],
+                )
+                found = cursor.fetchone()
+            if found is None:
+                return "binary"
+            _collations[place] = found[0] or "binary"
+        return _collations[place]
+
+    def now(self) -> Any:
+        """The present, as the driver takes it."""
+        return self.connection.ops.adapt_datetimefield_value(cast("Any", timezone.now()))
+
+    def deadline(self, ttl: float | None) -> Any:
+        """The end of `ttl` seconds from now, as the driver takes it."""
+        try:
+            expires = FOREVER if ttl is None else timezone.now() + timedelta(seconds=ttl)
+        except OverflowError:
+            expires = FOREVER
+        return self.connection.ops.adapt_datetimefield_value(cast("Any", expires))
+
+    def seconds_until(self, expires: Any) -> float | None:
+        """Seconds from now to what the driver returned; None for ever."""
+        column: Any = Expression(output_field=DateTimeField())
+        for convert in [*self.connection.ops.get_db_converters(column), *column.get_db_converters(self.connection)]:
+            expires = convert(expires, column, self.connection)
+        if expires.year == FOREVER.year:
+            return None
+        left: float = (expires - timezone.now()).total_seconds()
+        return max(left, 0.0)
+
+    # Saying something to it
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether somebody else decides when our changes are seen."""
+        return not self.connection.get_autocommit()
+
+    @property
+    def reads_snapshot(self) -> bool:
+        """Whether it is in a transaction that does not see what others have committed since it began.
+
+        On SQLite such a transaction cannot write any more once somebody else has, so that nothing comes of it.
+        """
+        if self.connection.vendor == "sqlite" or not self.is_in_transaction:
+            return False
+        level = getattr(self.connection, "isolation_level", None)
+        return str(getattr(level, "name", level)).lower().replace("_", " ") != "read committed"
+
+    def read(self, statement: Statement) -> list[tuple[Any, ...]]:
+        """The rows that a SELECT returns."""
+        place = (self.connection.alias, self.name)
+        if place in _seen_tables and self.is_in_transaction:
+            return self._once(statement).rows
+        rows = self.execute(statement).rows
+        _seen_tables.add(place)
+        return rows
+
+    def execute(self, statement: Statement) -> Outcome:
+        """Run a statement; where it fails, the transaction that the request is in goes on."""
+        if self.is_in_transaction:
+            with transaction.atomic(using=self.connection.alias):
+                return self._once(statement)
+        deadline = time.monotonic() + _PERSISTENCE
+        while True:
+            try:
+                return self._once(statement)
+            except DatabaseError as error:
+                # By itself it is a transaction, of which nothing has happened.
+                if not _says(error, _LOST_LOCK) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(uniform(0.001, 0.01))  # noqa: S311 (no secret)
+
+    def attempt(self, statement: Statement) -> None:
+        """Run a statement that may as well be left undone: not in a transaction, and without waiting for a lock."""
+        if self.is_in_transaction:
+            return
+        with suppress(Error), self.connection.wrap_database_errors, self._without_patience():
+            self._once(statement)
+
+    def _once(self, statement: Statement) -> Outcome:
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute(statement.sql, statement.params)
+                rows = cursor.fetchall() if cursor.description else []
+                return Outcome(cursor.rowcount, rows)
+        except DatabaseError as error:
+            if _says(error, _NO_TABLE):
+                raise type(error)(self._advice()) from error
+            raise
+
+    def _advice(self) -> str:
+        database = self.connection.alias
+        option = "" if database == DEFAULT_DB_ALIAS else f" --database {database}"
+        return (
+            f"Cache {self.cache!r} has no table {self.name!r} in the {database!r} database. "
+            f"Run: python manage.py createcachetable{option}"
+        )
+
+    @contextmanager
+    def _without_patience(self) -> Iterator[None]:
+        """SQLite alone waits, for its one write lock; the other statements pass by what is locked."""
+        if self.connection.vendor != "sqlite":
+            yield
+            return
+        handle = self.connection.connection
+        (patience,) = handle.execute("PRAGMA busy_timeout").fetchone()
+        handle.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        finally:
+            handle.execute(f"PRAGMA busy_timeout = {patience:d}")
+
+
+def _names_new_row(server: Any) -> bool:
+    """MySQL's new way, since its old one is deprecated; MariaDB has the old one only."""
+    return not server.mysql_is_mariadb and server.mysql_version >= (8, 0, 19)
+
+
+def _says(error: DatabaseError, kind: tuple[set[str], set[int], tuple[str, ...]]) -> bool:
+    """Whether the driver's error is of this kind."""
+    states, numbers, texts = kind
+    state = getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
+    number = error.args[0] if error.args else None
+    return state in states or number in numbers or any(text in str(error) for text in texts)
