@@ -46,22 +46,17 @@ def requested_part(request: Fields, page: Fields, size: int, now: float) -> Part
         return None
     first, last = match["first"], match["last"]
     if not first:
-        return _suffix(int(last), size) if last else None
+        return Part(max(0, size - int(last)), size, size) if last else None
     if last and int(last) < int(first):
         return None
-    start = int(first)
     stop = min(int(last) + 1, size) if last else size
-    return Part(start, stop, size) if start < stop else Part(0, 0, size)
+    return Part(min(int(first), size), stop, size)
 
 
 def part_fields(page: Fields, part: Part) -> Fields:
     """The fields of a 206 or 416 made from a stored page."""
     news = (("Content-Range", part.content_range), ("Content-Length", str(part.stop - part.start)))
     return page.replaced_by(Fields(news))
-
-
-def _suffix(length: int, size: int) -> Part:
-    return Part(max(0, size - length), size, size) if length and size else Part(0, 0, size)
 
 
 def _if_range_holds(request: Fields, page: Fields, now: float) -> bool:

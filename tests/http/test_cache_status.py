@@ -53,6 +53,12 @@ def test_detail_can_be_left_out():
     assert CacheStatus.bypass(Reason.SESSION).render(detail=False) == "cacheplus; fwd=bypass"
 
 
+def test_detail_is_given_unless_left_out():
+    status = CacheStatus.bypass(Reason.BODY)
+    assert status.appended_to("a") == "a, cacheplus; fwd=bypass; detail=body"
+    assert status.appended_to("a", detail=False) == "a, cacheplus; fwd=bypass"
+
+
 @pytest.mark.parametrize(
     ("field", "whole"),
     [(None, "cacheplus; hit"), ("", "cacheplus; hit"), ("origin; fwd=miss", "origin; fwd=miss, cacheplus; hit")],

@@ -66,6 +66,7 @@ def fields(**pairs):
             fields(If_Modified_Since=at(-6000)), fields(Last_Modified=at(-5000)), False, id="rfc9110-13.1.3-newer"
         ),
         pytest.param(fields(If_Modified_Since=at(-50)), fields(Date=at(-70)), True, id="rfc9111-4.3.2-by-date"),
+        pytest.param(fields(If_Modified_Since=at(-70)), fields(Date=at(-70)), True, id="rfc9111-4.3.2-at-date"),
         pytest.param(fields(If_Modified_Since=at(-90)), fields(Date=at(-70)), False, id="rfc9111-4.3.2-after-date"),
         pytest.param(fields(If_Modified_Since=at(-50)), fields(), True, id="rfc9111-4.3.2-by-arrival"),
         pytest.param(fields(If_Modified_Since=at(-200)), fields(), False, id="rfc9111-4.3.2-after-arrival"),

@@ -39,6 +39,7 @@ class TestFields:
     [
         pytest.param("0", 0, id="zero"),
         pytest.param("003600", 3600, id="leading-zeros"),
+        pytest.param("2000000000", 2_000_000_000, id="as-many-digits-as-the-limit"),
         pytest.param("2147483648", MAX_SECONDS, id="rfc9111-1.2.2-limit"),
         pytest.param("2147483649", MAX_SECONDS, id="rfc9111-1.2.2-overflow"),
         pytest.param("9" * 5000, MAX_SECONDS, id="rfc9111-1.2.2-more-digits-than-python-reads"),
@@ -72,6 +73,11 @@ def test_delta_seconds(text, seconds):
 )
 def test_vary(values, names, is_any, broken):
     assert Vary.parse(*values) == Vary(names, any=is_any, broken=broken)
+
+
+def test_response_without_vary_depends_on_nothing():
+    vary = Vary()
+    assert (vary.names, vary.any, vary.broken) == ((), False, False)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def test_range_outside_the_body(wanted, size):
     part = requested_part(fields(Range=wanted), fields(), size, NOW)
     assert part.status == 416
     assert part.content_range == f"bytes */{size}"
+    assert part_fields(fields(), part).get("Content-Length") == "0"
 
 
 @pytest.mark.parametrize(
