@@ -19,7 +19,6 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from cacheplus import conf
 from cacheplus.backends.base import BaseCache
-from cacheplus.backends.dummy import DummyCache
 from cacheplus.fragments import fragment_tag
 from cacheplus.pages.keys import canonical_paths, directories, page_tag, tree_tag
 from cacheplus.tags import tag_names
@@ -169,7 +168,7 @@ def _targets(alias: str | None) -> Iterator[BaseCache]:
             if alias is not None:
                 raise TypeError(f"Cache {alias!r} is not one of cacheplus, so that nothing can be expired on it.")
             continue
-        if not isinstance(cache, DummyCache) and cache.operations.space not in seen:
+        if not cache.keeps_nothing and cache.operations.space not in seen:
             seen.add(cache.operations.space)
             yield cache
 

@@ -14,6 +14,8 @@ class DummyCache(BaseCache):
 
     is_shared: ClassVar[bool] = False
     is_blocking: ClassVar[bool] = False
+    is_dummy: ClassVar[bool] = True
+    keeps_nothing: ClassVar[bool] = True
 
     def __init__(self, host: Any, params: dict[str, Any]) -> None:
         super().__init__(host, params)
