@@ -21,7 +21,7 @@ def build_codec(options: Options, *, signed: bool, foreign: Callable[[bytes], An
     name = options.serializer
     is_signed = signed if options.signed is None else options.signed
     return RecordCodec(
-        import_string(name) if "." in name else name,
+        import_string(name) if isinstance(name, str) and "." in name else name,
         compressor=options.compressor,
         compress_min_bytes=options.compress_min_bytes,
         signer=Signer(conf.secret_keys(), salt="cacheplus.record") if is_signed else None,

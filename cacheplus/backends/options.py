@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from django.core import checks
 
+from cacheplus.codecs.serializers import Serializer
+
 
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
@@ -61,7 +63,7 @@ SHARE = _is_share
 class Options:
     """The options that every alias has, with a default for whatever is missing or unusable."""
 
-    serializer: str
+    serializer: str | Serializer
     signed: bool | None
     accept_django: bool
     compressor: str | None
@@ -91,7 +93,10 @@ def client_options(options: Mapping[str, Any], table: Mapping[str, Option]) -> d
 def check_options(
     alias: str, options: Mapping[str, Any], table: Mapping[str, Option], *, open_ended: bool
 ) -> Iterator[checks.CheckMessage]:
-    """E101 for a value that cannot be used; W102 for a name that nothing reads (not where a client takes any)."""
+    """E101 for a value that cannot be used; W102 for a name that nothing reads.
+
+    Where a client takes any, `open_ended`, that can only be said of names in capitals, for its own have none.
+    """
     for name, value in options.items():
         if name in table and not table[name].test(value):
             yield checks.Error(
@@ -99,7 +104,7 @@ def check_options(
                 hint=f"It takes {table[name].accepts}; the default is {table[name].default!r}.",
                 id="cacheplus.E101",
             )
-        elif name not in table and name not in _NUMBERS and not open_ended:
+        elif name not in table and name not in _NUMBERS and not (open_ended and str(name).islower()):
             near = get_close_matches(str(name).upper(), [*table, *_NUMBERS], n=1)
             yield checks.Warning(
                 f"CACHES[{alias!r}]['OPTIONS'] has {name!r}, which nothing reads.",
