@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from cacheplus.backends.base import BaseCache
 from cacheplus.backends.file_directory import SUFFIX, Directory, Seen
 from cacheplus.backends.file_entry import Entry
+from cacheplus.codecs.record import COUNTABLE
 from cacheplus.store import SERVICE_MARK, Stored
 
 _VALUES = "values"
@@ -185,6 +186,8 @@ class FileBasedCache(BaseCache):
             if entry is None or not isinstance(entry.stored, int):
                 return None
             value = entry.stored + delta
+            if value not in COUNTABLE:
+                return None
             self._put(entry._replace(stored=value))
         return value
 

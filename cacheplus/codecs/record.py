@@ -21,7 +21,8 @@ Stored = int | bytes
 """What a record becomes: an int where servers can count on it, else bytes."""
 
 _CRC_SIZE = 4
-_INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
+# The ints that are stored bare, because every server can count within them.
+COUNTABLE = range(-(2**63), 2**63)
 # "007", "+1", "1_000" and "-0" are no numbers that a server wrote.
 _LONGEST_NUMBER = 20
 _DIGITS = re.compile(rb"0|-?[1-9][0-9]{0,18}|[1-9][0-9]{19}")
@@ -85,7 +86,7 @@ class RecordCodec:
         A bare int of 64 bits stays an int. What the serializer raises for a value it cannot write is let out.
         """
         value = record.value
-        if type(value) is int and record.is_bare and _INT_MIN <= value <= _INT_MAX:
+        if type(value) is int and record.is_bare and value in COUNTABLE:
             return value
         serializer, payload = native.dump(value) or (self._serializer.id, self._serializer.dumps(value))
         compressor, payload = self._compress(payload)
