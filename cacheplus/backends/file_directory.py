@@ -12,18 +12,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from cacheplus.backends.directories import check_private, make_private
+
 SUFFIX = ".djcache"
 
-_PRIVATE = 0o700
 _TEMPORARY = ".tmp-"
 _ORPHAN_AGE = 60.0
 _LOCK = ".lock"
 _LOCK_WAIT = 0.5
 _LOCK_PAUSE = 0.002
-
-
-class UnsafeLocationError(PermissionError):
-    """The directory of a cache belongs to somebody else, or others may write to it."""
 
 
 class Seen(NamedTuple):
@@ -39,35 +36,15 @@ class Directory:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def _make(self, part: Path) -> None:
-        """Make `part` and whatever is missing above it, for us alone under any umask."""
-        missing = []
-        each = part
-        while not each.exists():
-            missing.append(each)
-            each = each.parent
-        for directory in reversed(missing):
-            with suppress(FileExistsError):
-                directory.mkdir(mode=_PRIVATE)
-                directory.chmod(_PRIVATE)
-
-    def _refuse_unsafe(self) -> None:
-        found = self.root.stat()
-        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise UnsafeLocationError(
-                f"The cache directory {self.root} belongs to another user, or others may write to it. Make it yours "
-                "alone with chown and chmod 700, or choose another LOCATION."
-            )
-
     @contextmanager
     def locked(self, part: Path) -> Iterator[None]:
         """Alone in `part` among all processes and threads.
 
-        Raises TimeoutError if it is not free in half a second, UnsafeLocationError where others may write to the root.
+        Raises TimeoutError if it is not free in half a second, UnsafeLocation where others may write to the root.
         """
         lock = self._open_lock(part)
         try:
-            self._refuse_unsafe()
+            check_private(self.root)
             _acquire(lock, part)
             yield
         finally:
@@ -79,7 +56,7 @@ class Directory:
             return os.open(part / _LOCK, flags, 0o600)
         except FileNotFoundError:
             # Made on demand, and again if somebody deleted it.
-            self._make(part)
+            make_private(part)
             return os.open(part / _LOCK, flags, 0o600)
 
     @staticmethod
