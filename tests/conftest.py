@@ -6,6 +6,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from tests import servers
 from tests.databases import connected
 
+# Before anybody imports it: the asserts of the contract are to explain themselves.
+pytest.register_assert_rewrite("cacheplus.testing")
+
 pytest_plugins = ["pytester", "tests.missing_servers"]
 
 
