@@ -3,6 +3,7 @@
 import logging
 import secrets
 from typing import ClassVar
+from unittest.mock import sentinel
 
 import pytest
 
@@ -13,7 +14,7 @@ from cacheplus.signals import cache_error, tags_expired
 from cacheplus.store import FAULT_ANSWERS, Direct, Native, run
 from tests.stores import CountingStore, SteppedStore
 
-MISSING = object()
+MISSING = sentinel.MISSING
 
 
 @pytest.fixture
