@@ -64,7 +64,7 @@ LAYERS = {
     "backends": Layer(("backends", "backends.*"), (*_BASIC, "services"), _BACKEND),
     "tables": Layer(("tables",), (*_BASIC, "services", "backends"), ("django.db", "django.utils")),
     "pages": Layer(
-        ("pages", "pages.*"),
+        ("pages", "pages.*", "fragments"),
         (*_PURE, "basic", "store", "services", "backends", "tables"),
         ("django.core.cache", "django.core.exceptions", "django.http", "django.template", "django.utils", "asgiref"),
     ),
