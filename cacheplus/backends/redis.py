@@ -211,6 +211,8 @@ class RedisCache(BaseCache):
         return bool(answers[1])
 
     def _remove(self, names: Sequence[str]) -> int:
+        if not names:
+            return 0
         client = self._client(names[0] if len(names) == 1 else None)
         return wire.ask(client, ("UNLINK", *map(_wire_name, names)), wire.count)
 

@@ -114,6 +114,14 @@ def test_a_script_is_sent_again_to_a_server_that_forgot_it(cache, server):
     assert cache.incr("number") == 3
 
 
+def test_nothing_to_do_is_no_error(cache, faults):
+    assert cache._read([]) == {}
+    assert cache._write({}, 10) == []
+    assert cache._add_many({}, 10) == set()
+    assert cache._remove([]) == 0
+    assert not faults
+
+
 # Lifetimes
 
 
