@@ -168,7 +168,8 @@ class PageCache:
         told = client.told_lifetime(visit.facts, facts, rules, now)
         if told is not None:
             client.tell_lifetime(response, told, self.options.client_timeout)
-            client.tell_authorization(response, visit.facts, rules)
+        if decision.reason is Reason.AUTHORIZATION:
+            client.tell_authorization(response, rules)
         if decision.terms is None or not isinstance(response, HttpResponse):
             visit.status = visit.status.not_stored(decision.reason or Reason.STREAMING)
             return None

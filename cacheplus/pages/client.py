@@ -43,14 +43,13 @@ def tell_lifetime(response: HttpResponseBase, given: Lifetime, client_timeout: f
     patch_response_headers(response, max(0, int(seconds or 0)))
 
 
-def tell_authorization(response: HttpResponseBase, request: RequestFacts, rules: Rules) -> None:
-    """Make the response vary on `Authorization` where the request bears it and the page is not public, as in Django.
+def tell_authorization(response: HttpResponseBase, rules: Rules) -> None:
+    """Make a page that was asked for with `Authorization` vary on it unless it is public, as Django does.
 
     A `public` with an argument counts here, though it does not permit to store: that is Django's reading.
     """
     members = list_members(response.headers.get("Cache-Control", ""))
-    is_public = rules.public or any(member.partition("=")[0].strip().lower() == "public" for member in members)
-    if request.has_authorization and not is_public:
+    if not (rules.public or any(member.partition("=")[0].strip().lower() == "public" for member in members)):
         patch_vary_headers(response, ("Authorization",))
 
 
