@@ -38,15 +38,15 @@ DELETE: dict[str, tuple[Callable[[Any, str], Any], Any]] = {"delete": (lambda ca
 STORING = ("get_or_set", "add")
 
 
-def keys_of(table: dict[str, Any]) -> dict[str, str]:
+def keys_of(table: dict[str, Any], stem: str = "key") -> dict[str, str]:
     """A key for each call of `table`."""
-    return {call: f"key-{number}" for number, call in enumerate(table)}
+    return {call: f"{stem}-{number}" for number, call in enumerate(table)}
 
 
-def answers(calls: Any, table: dict[str, Any]) -> dict[str, Any]:
+def answers(calls: Any, table: dict[str, Any], stem: str = "key") -> dict[str, Any]:
     """What each call of `table` answers for its key, and whether a value is there afterwards."""
     found = {}
-    for call, key in keys_of(table).items():
+    for call, key in keys_of(table, stem).items():
         answer = table[call][0](calls, key)
         found[call] = (answer, calls.get(key) is not None)
     return found

@@ -16,6 +16,20 @@ def refuse() -> Any:
     raise AssertionError("the value was computed although it was there")
 
 
+# How a computation may come to use the value of "inner", or to store something with its tag.
+USES: dict[str, Callable[[BaseCache], Any]] = {
+    "get": lambda cache: cache.get("inner"),
+    "get_many": lambda cache: cache.get_many(["inner", "missing"]),
+    "incr_version": lambda cache: cache.incr_version("inner"),
+    "get_or_set, a hit": lambda cache: cache.get_or_set("inner", refuse, 60, tags=["tag"]),
+    "get_or_set, a miss": lambda cache: cache.get_or_set("another", "value", 60, tags=["tag"]),
+    "get_or_set, nested": lambda cache: cache.get_or_set("between", lambda: cache.get("inner"), 60),
+    "set": lambda cache: cache.set("another", "value", 60, tags=["tag"]),
+    "set_many": lambda cache: cache.set_many({"another": "value"}, 60, tags=["tag"]),
+    "add": lambda cache: cache.add("another", "value", 60, tags=["tag"]),
+}
+
+
 class ComputedContract(Harness):
     """`get_or_set` and `aget_or_set`."""
 
@@ -45,20 +59,19 @@ class ComputedContract(Harness):
         assert calls.get_or_set("key", lambda: "computed", 60, tags=["tag"]) == "computed"
 
     def test_timeout_and_tags_are_those_of_set(self, calls: Any) -> None:
-        calls.get_or_set("soon", "value", self.smallest_ttl)
-        calls.get_or_set("later", "value", 45, tags=["tag"])
-        assert 40 < calls.ttl("later") <= 45 + self.overtime
-        self.outlive(calls, self.smallest_ttl)
-        assert calls.get_many(["soon", "later"]) == {"later": "value"}
+        calls.get_or_set("literal", "value", 45, tags=["tag"])
+        calls.get_or_set("callable", lambda: "value", 45, tags=["tag"])
+        for key in ("literal", "callable"):
+            assert 40 < calls.ttl(key) <= 45 + self.overtime
         calls.expire_tags("tag")
-        assert calls.get("later") is None
+        assert calls.get_many(["literal", "callable"]) == {}
 
     def test_of_two_results_the_first_that_was_stored_wins(self, calls: Any, cache: BaseCache) -> None:
         def slow() -> str:
             cache.set("key", "first", 60)
             return "second"
 
-        assert calls.get_or_set("key", slow, 60) == "first"
+        assert calls.get_or_set("key", self.computation(calls, slow), 60) == "first"
         assert calls.get("key") == "first"
 
     def test_what_was_expired_before_counts_as_missing(self, calls: Any) -> None:
@@ -78,7 +91,7 @@ class ComputedContract(Harness):
             cache.expire_tags("tag")
             return "stale"
 
-        assert calls.get_or_set("key", compute, 60, tags=["tag"]) == "stale"
+        assert calls.get_or_set("key", self.computation(calls, compute), 60, tags=["tag"]) == "stale"
         assert calls.get("key") is None
 
     @pytest.mark.parametrize("used_before", [True, False], ids=["tag used before", "tag never used"])
@@ -88,50 +101,29 @@ class ComputedContract(Harness):
         if used_before:
             cache.set("other", "value", 60, tags=["late"])
 
-        def compute(meanwhile: Callable[[], Any]) -> Callable[[], str]:
-            def work() -> str:
-                meanwhile()
-                cache.get_or_set("inner", "value", 60, tags=["late"])
-                return "computed"
-
-            return work
-
-        # Expired before the inner value was made: it is new, but what the outer one read before may be old.
-        calls.get_or_set("key", compute(lambda: None), 60)
-        assert calls.get("key") == "computed"
-        cache.expire_tags("late")
-        assert calls.get("key") is None
-
-        def expire_after() -> str:
-            cache.get_or_set("inner", "value", 60, tags=["late"])
+        def compute() -> str:
+            cache.set("inner", "value", 60, tags=["late"])
             cache.expire_tags("late")
             return "stale"
 
-        assert calls.get_or_set("stale", expire_after, 60) == "stale"
-        assert calls.get("stale") is None
+        assert calls.get_or_set("key", self.computation(calls, compute), 60) == "stale"
+        assert calls.get("key") is None
 
-    def test_what_contains_a_tagged_value_expires_with_it(self, calls: Any, cache: BaseCache) -> None:
+    @pytest.mark.parametrize("use", USES)
+    def test_what_contains_a_tagged_value_expires_with_it(self, calls: Any, cache: BaseCache, use: str) -> None:
         cache.set("inner", "value", 60, tags=["tag"])
-        for key, use in {
-            "get": lambda: cache.get("inner"),
-            "get_many": lambda: cache.get_many(["inner"]),
-            "get_or_set": lambda: cache.get_or_set("inner", refuse, 60, tags=["tag"]),
-            "set": lambda: cache.set("another", "value", 60, tags=["tag"]),
-            "deep": lambda: cache.get_or_set("between", lambda: cache.get("inner"), 60),
-        }.items():
-            assert calls.get_or_set(key, lambda use=use: [use()], 60) is not None
-        keys = ["get", "get_many", "get_or_set", "set", "deep", "between"]
-        assert set(calls.get_many(keys)) == set(keys)
+        calls.get_or_set("outer", self.computation(calls, lambda: [USES[use](cache)]), 60)
+        assert calls.has_key("outer") is True
         cache.expire_tags("tag")
-        assert calls.get_many(keys) == {}
+        assert calls.get_many(["outer", "inner", "between", "another"]) == {}
 
     def test_expiry_of_another_tag_does_not_keep_a_value_from_being_stored(self, calls: Any, cache: BaseCache) -> None:
         def compute() -> str:
             cache.expire_tags("unrelated")
-            cache.get_or_set("inner", "value", 60, tags=["late"])
+            cache.set("inner", "value", 60, tags=["late"])
             return "computed"
 
-        calls.get_or_set("key", compute, 60, tags=["early"])
+        calls.get_or_set("key", self.computation(calls, compute), 60, tags=["early"])
         assert calls.get("key") == "computed"
 
     def test_a_value_that_cannot_be_written_raises_and_stores_nothing(self, calls: Any) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from cacheplus.backends.base import BaseCache
 from cacheplus.testing.calls import Twins, at_once
@@ -49,6 +50,10 @@ class Harness:
     def way_of(self, calls: Any, cache: BaseCache) -> Any:
         """`cache`, called in the same way as `calls`."""
         return Twins(cache) if isinstance(calls, Twins) else cache
+
+    def computation(self, calls: Any, work: Callable[[], Any]) -> Callable[[], Any]:
+        """`work` as a default of `get_or_set`: awaited where the twins are called, since it may call the cache."""
+        return sync_to_async(work) if isinstance(calls, Twins) else work
 
     def crowd(self, calls: Any, cache: BaseCache, job: Callable[[Any], Any]) -> list[Any]:
         """The results of `job(backend)` in several threads at once, each with a backend of its own, as in Django."""

