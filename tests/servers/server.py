@@ -1,13 +1,7 @@
-"""Real servers for tests: started on free loopback ports, with their data in temporary directories.
-
-`redis()`, `memcached()`, `postgres()` and `mariadb()` give one server per process, started when first asked for. A test
-that stops, kills or fills a server takes one of its own: `with Redis() as server: ...`. Everything started here, and
-nothing else, is stopped by `stop_all`.
-"""
+"""A server process: how it is found, started, waited for, made to fail, and stopped."""
 
 from __future__ import annotations
 
-import atexit
 import os
 import pwd
 import shutil
@@ -18,7 +12,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 READY_WITHIN = 60.0
 PORTS_TO_TRY = 3
@@ -26,9 +20,8 @@ PORTS_TO_TRY = 3
 # Servers that Debian keeps out of a user's PATH.
 _PROGRAM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/usr/lib/postgresql/*/bin", "/opt/homebrew/bin")
 
-_running: list[Server] = []
-
-S = TypeVar("S", bound="Server")
+# All that this process started and has not closed, oldest first.
+running: list[Server] = []
 
 
 class MissingServer(Exception):  # noqa: N818 - a fact about the machine, not a fault
@@ -53,7 +46,7 @@ class Server(ABC):
         self.executable = self.find(self.program)
         self.directory = Path(tempfile.mkdtemp(prefix=f"cacheplus-{self.name}-"))
         self.process: subprocess.Popen[bytes] | None = None
-        _running.append(self)
+        running.append(self)
         if self._user:
             shutil.chown(self.directory, self._user)
         self.prepare()
@@ -125,8 +118,8 @@ class Server(ABC):
         """Stop it for good and remove its data."""
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
-        if self in _running:
-            _running.remove(self)
+        if self in running:
+            running.remove(self)
 
     @property
     def _user(self) -> str | None:
@@ -189,127 +182,6 @@ class Server(ABC):
             self.process.wait()
 
 
-class Redis(Server):
-    """Nothing on disk; listens on `socket` too."""
-
-    name = "redis"
-    program = "redis-server"
-
-    def command(self) -> list[str]:
-        listen = ["--bind", self.host, "--port", str(self.port), "--unixsocket", str(self.socket)]
-        return [self.executable, *listen, "--save", "", "--appendonly", "no", "--dir", str(self.directory)]
-
-    def is_ready(self) -> bool:
-        return ask(self.host, self.port, b"PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
-
-    @property
-    def url(self) -> str:
-        """Without a database, so that one may be chosen by an option."""
-        return f"redis://{self.address}"
-
-    @property
-    def socket(self) -> Path:
-        return self.directory / "redis.sock"
-
-
-class Memcached(Server):
-    """64 MB, as by default."""
-
-    name = "memcached"
-    program = "memcached"
-
-    def command(self) -> list[str]:
-        as_root = ["-u", "root"] if os.geteuid() == 0 else []
-        return [self.executable, "-l", self.host, "-p", str(self.port), "-U", "0", *as_root]
-
-    def is_ready(self) -> bool:
-        return ask(self.host, self.port, b"version\r\n").startswith(b"VERSION")
-
-
-class Postgres(Server):
-    """A cluster of its own, quick and not durable."""
-
-    name = "postgres"
-    program = "postgres"
-    account = "postgres"
-    stop_signal = signal.SIGINT
-
-    def prepare(self) -> None:
-        options = ["-U", "cacheplus", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        self.run(self.find("initdb"), "-D", str(self.directory / "data"), *options)
-
-    def command(self) -> list[str]:
-        place = ["-D", str(self.directory / "data"), "-k", str(self.directory)]
-        listen = ["-h", self.host, "-p", str(self.port)]
-        quick = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
-        return [self.executable, *place, *listen, *quick]
-
-    def is_ready(self) -> bool:
-        question = [self.find("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
-        return subprocess.run(question, check=False).returncode == 0
-
-    @property
-    def dsn(self) -> dict[str, Any]:
-        """An entry for DATABASES."""
-        return {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": "postgres",
-            "USER": "cacheplus",
-            "HOST": self.host,
-            "PORT": str(self.port),
-        }
-
-
-class MariaDB(Server):
-    """Quick, not durable, and with a collation that is not exact, as most sites have it."""
-
-    name = "mariadb"
-    program = "mariadbd"
-    account = "mysql"
-
-    def prepare(self) -> None:
-        options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        self.run(self.find("mariadb-install-db"), "--no-defaults", f"--datadir={self.directory / 'data'}", *options)
-
-    def command(self) -> list[str]:
-        place = [f"--{name}={self.directory / name}" for name in ("socket", "pid-file")]
-        listen = [f"--bind-address={self.host}", f"--port={self.port}"]
-        charset = ["--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"]
-        quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--skip-name-resolve"]
-        data = f"--datadir={self.directory / 'data'}"
-        return [self.executable, "--no-defaults", data, *place, *listen, *charset, *quick]
-
-    def is_ready(self) -> bool:
-        tool = [self.find("mariadb-admin"), "--no-defaults", "--protocol=tcp"]
-        question = [*tool, f"--host={self.host}", f"--port={self.port}", "--user=root", "ping"]
-        return subprocess.run(question, capture_output=True, check=False).returncode == 0
-
-    @property
-    def dsn(self) -> dict[str, Any]:
-        """An entry for DATABASES."""
-        install_mysql_driver()
-        return {
-            "ENGINE": "django.db.backends.mysql",
-            "NAME": "mysql",
-            "USER": "root",
-            "HOST": self.host,
-            "PORT": str(self.port),
-            "OPTIONS": {"charset": "utf8mb4"},
-        }
-
-
-def install_mysql_driver() -> None:
-    """Let PyMySQL stand in for mysqlclient, which needs a compiler and headers."""
-    try:
-        import MySQLdb  # type: ignore[import-untyped,unused-ignore]  # noqa: F401, PLC0415
-    except ImportError:
-        import pymysql  # noqa: PLC0415
-
-        # Django asks for the version of mysqlclient that it supports.
-        pymysql.version_info = (2, 2, 8, "final", 0)
-        pymysql.install_as_MySQLdb()
-
-
 def free_port() -> int:
     """A loopback port that nobody listens on at the moment."""
     with socket.socket() as probe:
@@ -326,45 +198,3 @@ def ask(host: str, port: int, question: bytes) -> bytes:
             return connection.recv(64)
     except OSError:
         return b""
-
-
-_shared: dict[type[Server], Server] = {}
-
-
-def _share(kind: type[S]) -> S:
-    server = _shared.get(kind)
-    if not isinstance(server, kind):
-        server = _shared[kind] = kind()
-    if not server.is_running:
-        server.start()
-    return server
-
-
-def redis() -> Redis:
-    """The Redis of this process. Raises MissingServer, as the other three do."""
-    return _share(Redis)
-
-
-def memcached() -> Memcached:
-    """The memcached of this process."""
-    return _share(Memcached)
-
-
-def postgres() -> Postgres:
-    """The PostgreSQL of this process."""
-    return _share(Postgres)
-
-
-def mariadb() -> MariaDB:
-    """The MariaDB of this process."""
-    return _share(MariaDB)
-
-
-def stop_all() -> None:
-    """Stop every server that this process started."""
-    _shared.clear()
-    for server in reversed(_running[:]):
-        server.close()
-
-
-atexit.register(stop_all)
