@@ -34,8 +34,6 @@ class Primitives(DjangoBaseCache):
     """Whether the `_a` primitives talk to the store without a thread."""
     is_thread_sensitive: ClassVar[bool] = False
     """Whether a thread hop has to go to the thread that owns the request's database connections."""
-    is_dummy: ClassVar[bool] = False
-    """Whether nothing is ever kept, so that there is nothing to expire."""
     supports_scoped_clear: ClassVar[bool] = True
     """Whether `clear` can be limited to the alias's KEY_PREFIX."""
     takes_client_options: ClassVar[bool] = False

@@ -32,7 +32,7 @@ class CacheNode(Node):
     ) -> None:
         self.nodelist = nodelist
         self.timeout = timeout
-        self.name = name
+        self.fragment_name = name
         self.vary_on = vary_on
         self.keywords = keywords
 
@@ -40,7 +40,7 @@ class CacheNode(Node):
         """The fragment, stored or rendered now."""
         timeout = self._timeout(context)
         cache = self._cache(context)
-        fragment = Fragment(self.name, [each.resolve(context) for each in self.vary_on], self._tags(context))
+        fragment = Fragment(self.fragment_name, [each.resolve(context) for each in self.vary_on], self._tags(context))
         return fragment.render(cache, timeout, lambda: self.nodelist.render(context))
 
     def _timeout(self, context: Context) -> int | None:
