@@ -12,7 +12,10 @@ from django.http import HttpResponse
 from cacheplus.http.headers import Fields, storable
 from cacheplus.http.terms import Terms
 
+# A page of another make does not begin like this, and is a miss.
+_MAGIC = b"page\x01"
 _LENGTH = 4
+_HEAD = len(_MAGIC) + _LENGTH
 
 # A cookie as (name, value, coded value, attributes).
 Cookie = tuple[str, str, str, dict[str, Any]]
@@ -56,14 +59,16 @@ class StoredPage:
             self.cookies,
         ]
         text = json.dumps(head, separators=(",", ":")).encode()
-        return len(text).to_bytes(_LENGTH, "big") + text + self.body
+        return _MAGIC + len(text).to_bytes(_LENGTH, "big") + text + self.body
 
     @classmethod
     def unpack(cls, value: Any) -> StoredPage | None:
-        """What `pack` made, or None for anything else: a page of another version is a miss."""
+        """What `pack` made, or None for anything else."""
+        if not isinstance(value, bytes) or not value.startswith(_MAGIC):
+            return None
         try:
-            end = _LENGTH + int.from_bytes(value[:_LENGTH], "big")
-            status, reason, pairs, terms, (names, values), cookies = json.loads(value[_LENGTH:end])
+            end = _HEAD + int.from_bytes(value[len(_MAGIC) : _HEAD], "big")
+            status, reason, pairs, terms, (names, values), cookies = json.loads(value[_HEAD:end])
             return cls(
                 status,
                 reason,
@@ -73,7 +78,7 @@ class StoredPage:
                 Variant(tuple(names), tuple(values)),
                 tuple((name, text, coded, attributes) for name, text, coded, attributes in cookies),
             )
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError, RecursionError):
             return None
 
     def response(self, now: float) -> HttpResponse:
