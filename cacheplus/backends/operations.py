@@ -75,6 +75,10 @@ class Operations:
 
     async def judge(self, store: Store, places: Sequence[Place], read: Mapping[str, Stored]) -> dict[str, Found]:
         """The live ones among the records that were `read`; damaged ones are deleted."""
+        return await self.living(store, await self.records(store, places, read), read)
+
+    async def records(self, store: Store, places: Sequence[Place], read: Mapping[str, Stored]) -> dict[str, Found]:
+        """The records that were `read`, whether their tags stand or not; damaged ones are deleted."""
         found, damaged = {}, []
         for name, seal in places:
             if name not in read:
@@ -86,6 +90,10 @@ class Operations:
                 damaged.append(name)
         if damaged:
             await store.remove(damaged)
+        return found
+
+    async def living(self, store: Store, found: dict[str, Found], read: Mapping[str, Stored]) -> dict[str, Found]:
+        """Those whose tags stand. What is not among the `read` is asked for."""
         tagged = {tag for record, _ in found.values() for tag in record.stamps}
         if not tagged:
             return found

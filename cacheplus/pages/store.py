@@ -12,7 +12,7 @@ from cacheplus.http.variants import selecting_values
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.page import StoredPage, Variant
 from cacheplus.recorder import Recorder
-from cacheplus.store import Store
+from cacheplus.store import Store, Stored
 from cacheplus.tags import Beginning
 
 # What a hit needs to know of a beginning.
@@ -51,29 +51,37 @@ class PageStore:
         A HEAD request is answered by the page of a GET, or else of a HEAD.
         """
         addresses = [address.with_method("GET"), *([address] if address.method == "HEAD" else [])]
-        places = [self._place(each.key()) for each in addresses]
         operations = self._operations
-        found, read = await operations.find(store, places, operations.tags.names(tags))
+        names = [self._place(each.key()).name for each in addresses]
+        read = await store.read([*names, *operations.tags.names(tags)])
         occupant = None
-        for each, (name, _) in zip(addresses, places, strict=True):
-            occupant = StoredPage.unpack(found[name].record.value) if name in found else None
-            page = await self._variant(store, each, occupant, request)
+        for each in addresses:
+            page, occupant = await self._selected(store, each, request, read)
             if page is not None:
                 return Looked(page, occupant)
         return Looked(None, occupant, await operations.tags.begin(store, tags, read))
 
-    async def _variant(
-        self, store: Store, address: PageAddress, occupant: StoredPage | None, request: Fields
-    ) -> StoredPage | None:
-        """The page that `request` selects, where `occupant` says what there is to select by."""
-        if occupant is None:
-            return None
-        wanted = variant_of(Vary(occupant.variant.names), request)
-        if wanted == occupant.variant:
-            return occupant
-        found = await self._operations.find_one(store, self._place(address.key(wanted.values)))
-        page = None if found is None else StoredPage.unpack(found.record.value)
-        return page if page is not None and page.variant == wanted else None
+    async def _selected(
+        self, store: Store, address: PageAddress, request: Fields, read: dict[str, Stored]
+    ) -> tuple[StoredPage | None, StoredPage | None]:
+        """(the page that `request` selects, the one that stands at `address`), given what was `read` of the address."""
+        operations, place = self._operations, self._place(address.key())
+        found = await operations.records(store, [place], read)
+        first = StoredPage.unpack(found[place.name].record.value) if found else None
+        if first is None:
+            return None, None
+        wanted = variant_of(Vary(first.variant.names), request)
+        if wanted == first.variant:
+            return (first, first) if await operations.living(store, found, read) else (None, None)
+        # The tags that are not read yet go with the variant, which mostly has the same: so there is no third trip.
+        beside = self._place(address.key(wanted.values))
+        unread = {operations.tags.name(tag) for tag in found[place.name].record.stamps}.difference(read)
+        read = {**read, **await store.read([beside.name, *unread])}
+        found |= await operations.records(store, [beside], read)
+        living = await operations.living(store, found, read)
+        page = StoredPage.unpack(living[beside.name].record.value) if beside.name in living else None
+        is_wanted = page is not None and page.variant == wanted
+        return page if is_wanted else None, first if place.name in living else None
 
     async def keep(
         self,
