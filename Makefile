@@ -5,6 +5,7 @@ DJANGO ?=
 VENV ?= .venv$(addprefix -django-,$(DJANGO))
 PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4
 SUITE_ARGS ?=
+DEMO_ARGS ?=
 PAIRS ?= all
 TARGETS ?= test
 
@@ -17,7 +18,7 @@ WITHOUT_PYLIBMC = redis,memcached,lmdb,msgpack,zstd,lz4
 .PHONY: help demo test suite suite-databases lint docs test-matrix clean
 
 help:
-	@echo "make demo         a blog on cacheplus: filled, warmed, changed, served"
+	@echo "make demo         a blog on cacheplus: filled, warmed, changed, served (DEMO_ARGS=--no-serve: not served)"
 	@echo "make test         the tests (PYTHON=python3.12 DJANGO=6.0 for another pair, PYTEST_ARGS=... for pytest)"
 	@echo "make suite        Django's own cache tests against cacheplus (SUITE_ARGS='--areas locmem')"
 	@echo "make lint         ruff and mypy"
@@ -36,7 +37,7 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/python manage.py demo
+	$(BIN)/python manage.py demo $(DEMO_ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
