@@ -146,6 +146,12 @@ class CacheMiddleware(UpdateCacheMiddleware, FetchFromCacheMiddleware):
         """The stored page for the request, if there is one."""
         return self._remember(request, self._pages.look(request, site(), expected_locale(request)))
 
+    def process_view(self, request: HttpRequest, *_: Any) -> None:
+        """Look which language and time zone are active here: on the way back a middleware may have restored others."""
+        visit: Visit | None = getattr(request, _VISIT, None)
+        if visit is not None:
+            visit.see_locale()
+
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
             return self.__acall__(request)

@@ -45,6 +45,22 @@ TEMPLATES = [
     }
 ]
 
+USUAL_SETTINGS = {
+    "ALLOWED_HOSTS": ["*"],
+    "CACHEPLUS": {},
+    "CACHE_MIDDLEWARE_ALIAS": "default",
+    "CACHE_MIDDLEWARE_SECONDS": 600,
+    "CACHE_MIDDLEWARE_KEY_PREFIX": "",
+    "DEBUG": False,
+    "LANGUAGES": [("en", "English"), ("de", "German"), ("fr", "French")],
+    "LANGUAGE_CODE": "en",
+    "MIDDLEWARE": [],
+    "TEMPLATES": TEMPLATES,
+    "TIME_ZONE": "UTC",
+    "USE_I18N": True,
+    "USE_TZ": True,
+}
+
 
 def layers(shape: str, *between: str) -> list[str]:
     """MIDDLEWARE with the page cache as the "pair", as "one line", or with "none"."""
@@ -61,8 +77,7 @@ def site(*routes: URLPattern | URLResolver, **settings: Any) -> Iterator[None]:
     """Let the routes be the site, on a cache of its own unless CACHES are given."""
     urlconf = ModuleType(f"urlconf_{secrets.token_hex(8)}")
     urlconf.urlpatterns = list(routes)  # type: ignore[attr-defined]
-    settings = {"CACHES": {"default": locmem()}, "TEMPLATES": TEMPLATES, "MIDDLEWARE": [], **settings}
-    given = {"ALLOWED_HOSTS": ["*"], "CACHEPLUS": {}, "ROOT_URLCONF": urlconf, **settings}
+    given = {**USUAL_SETTINGS, "ROOT_URLCONF": urlconf, "CACHES": {"default": locmem()}, **settings}
     with override_settings(**given):
         try:
             yield

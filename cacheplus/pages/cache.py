@@ -23,7 +23,7 @@ from cacheplus.http.cache_status import CacheStatus, Forward
 from cacheplus.http.policy import Use, may_serve, may_store
 from cacheplus.http.reasons import Reason
 from cacheplus.pages import client
-from cacheplus.pages.facts import Locale, response_facts
+from cacheplus.pages.facts import Locale, look_again, response_facts
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
 from cacheplus.pages.page import StoredPage
@@ -66,9 +66,10 @@ class PageCache:
             cache = self.cache
             try:
                 visit.looked = cache.drive(self._looking(cache, visit, visit.address))
+                self._judge(visit, visit.looked)
             except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
                 report(type(self), self.options.alias, "look", error)
-            self._judge(visit)
+                visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
         return visit
 
     async def alook(self, request: HttpRequest, site: Site, locale: Locale | None = None) -> Visit:
@@ -82,20 +83,18 @@ class PageCache:
             cache = self.cache
             try:
                 visit.looked = await cache.adrive(self._looking(cache, visit, visit.address))
+                self._judge(visit, visit.looked)
             except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
                 report(type(self), self.options.alias, "look", error)
-            self._judge(visit)
+                visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
         return visit
 
     def _looking(self, cache: BaseCache, visit: Visit, address: PageAddress) -> Operation[Looked]:
         return partial(PageStore(cache).look, address=address, request=visit.facts.fields, tags=visit.tags)
 
-    def _judge(self, visit: Visit) -> None:
+    def _judge(self, visit: Visit, looked: Looked) -> None:
         """A hit, or the reason why the view is asked."""
-        looked, now = visit.looked, time.time()
-        if looked is None:
-            visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
-            return
+        now = time.time()
         if looked.page is None:
             visit.status = CacheStatus(Forward.URI_MISS if looked.occupant is None else Forward.VARY_MISS)
             return
@@ -104,6 +103,8 @@ class PageCache:
             visit.stand_aside(CacheStatus.bypass(serving.reason or Reason.EXPIRED))
             return
         visit.hit = looked.page.response(now)
+        if looked.page.terms.looked_at_visitor:
+            look_again(visit.request)
         client.tell_status(visit.hit, CacheStatus.hit(serving.ttl), visit.site)
         page_served.send_robust(type(self), request=visit.request, alias=self.options.alias, age=serving.age)
 
@@ -144,7 +145,7 @@ class PageCache:
     def _waits_for_render(self, visit: Visit, response: HttpResponseBase) -> bool:
         if not isinstance(response, SimpleTemplateResponse) or response.is_rendered:
             return False
-        visit.watch.start()
+        visit.enter()
         if visit.recorder is not None:
             visit.recorder.hold(response)
         response.add_post_render_callback(partial(self._rendered, visit))
@@ -152,7 +153,7 @@ class PageCache:
 
     def _rendered(self, visit: Visit, response: HttpResponseBase) -> None:
         """Django calls this in the thread that rendered, also for an async view."""
-        visit.watch.stop()
+        visit.leave()
         if visit.recorder is not None:
             visit.recorder.release()
         self.finish(visit, response)
@@ -162,8 +163,11 @@ class PageCache:
         if visit.address is None:
             return None
         rules, now = visit.rules, time.time()
-        after = Locale.active(i18n=visit.site.uses_i18n, tz=visit.site.uses_tz)
-        facts = response_facts(response, frozenset(visit.watch.used), visit.locale, after)
+        if visit.seen is None:
+            visit.see_locale()
+        if visit.watch.saw_authenticated:
+            visit.facts = replace(visit.facts, is_authenticated=True)
+        facts = response_facts(response, frozenset(visit.watch.used), visit.locale, visit.seen or visit.locale)
         decision = may_store(visit.facts, facts, rules, now, max(0.0, now - visit.watch.started_at))
         told = client.told_lifetime(visit.facts, facts, rules, now)
         if told is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.encoding import escape_uri_path
+from django.utils.functional import LazyObject, SimpleLazyObject
 
 from cacheplus.http.facts import Personal, RequestFacts, ResponseFacts
 from cacheplus.http.headers import Fields
@@ -107,45 +108,103 @@ class Watch:
     """What a view used of the visitor, from `start` to `stop`."""
 
     request: HttpRequest
-    _accessed_before: bool = False
-    _user_before: bool = False
     used: set[Personal] = field(default_factory=set)
     started_at: float = field(default_factory=time.time)
+    _accessed_before: bool = False
+    _user_before: bool = False
+    _watched: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """By attribute of the request: what the view sees, and what stood there before."""
+    _user: Any = None
+    """Whom the view was given when it asked."""
 
     def start(self) -> None:
-        """Remember what middleware used before the view."""
+        """Remember what middleware used before the view, and notice who asks for the user from now on."""
         session = getattr(self.request, "session", None)
         self._accessed_before = getattr(session, "accessed", False)
-        self._user_before = _has_user(self.request)
         if session is not None:
             session.accessed = False
+        self._user_before = "user" in vars(self.request)
+        for name, watching in (("user", self._lazily), ("auser", self._awaited)):
+            if name in vars(self.request):
+                before = getattr(self.request, name)
+                self._watched[name] = (watching(before), before)
+                setattr(self.request, name, self._watched[name][0])
 
     def stop(self) -> None:
-        """Note what the view used; what was used before it is restored."""
+        """Note what the view used; what was used before it, and the user, are restored."""
         session = getattr(self.request, "session", None)
         self.used.update(personal for personal, was_used in _USES if was_used(self.request))
-        if not self._user_before and _has_user(self.request):
-            self.used.add(Personal.USER)
+        for name, (seen, before) in self._watched.items():
+            # A view that logs somebody in puts another user there.
+            if vars(self.request).get(name) is seen:
+                setattr(self.request, name, before)
+        if not self._user_before and (user := _known_user(self.request)) is not None:
+            self._give(user)
         if session is not None:
             session.accessed = session.accessed or self._accessed_before
 
+    @property
+    def saw_authenticated(self) -> bool:
+        """Whether the view asked for the user and was given one who is logged in, by whatever means."""
+        return bool(getattr(self._user, "is_authenticated", False))
 
-def _has_user(request: HttpRequest) -> bool:
-    return hasattr(request, "_cached_user") or hasattr(request, "_acached_user")
+    def _give(self, user: Any) -> Any:
+        self.used.add(Personal.USER)
+        self._user = user
+        return user
+
+    def _lazily(self, user: Any) -> SimpleLazyObject[Any]:
+        return SimpleLazyObject(lambda: self._give(user))
+
+    def _awaited(self, get_user: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        async def asked() -> Any:
+            return self._give(await get_user())
+
+        return asked
+
+
+def _known_user(request: HttpRequest) -> Any:
+    """The user, where to tell who it is costs nothing; else None."""
+    for name in ("_cached_user", "_acached_user"):
+        if hasattr(request, name):
+            return getattr(request, name)
+    user = vars(request).get("user")
+    return None if isinstance(user, LazyObject) else user
+
+
+# Set on a request that was answered with a page for which the view had looked at the visitor.
+_LOOKED = "_cacheplus_looked_at_visitor"
+
+
+def look_again(request: HttpRequest) -> None:
+    """Count as a look at the visitor what the view of a stored page had looked at: for outer caches, and for `Vary`."""
+    setattr(request, _LOOKED, True)
+    session = getattr(request, "session", None)
+    if session is not None:
+        session.accessed = True
 
 
 # Set by Django on the request or its session, whoever used them.
 _USES: tuple[tuple[Personal, Callable[[HttpRequest], bool]], ...] = (
     (Personal.SESSION, lambda request: getattr(getattr(request, "session", None), "accessed", False)),
+    (Personal.SESSION, lambda request: hasattr(request, _LOOKED)),
+    (Personal.SESSION, lambda request: _looked_for(getattr(request, "_messages", None))),
     (Personal.SESSION_WRITE, lambda request: getattr(getattr(request, "session", None), "modified", False)),
     (Personal.CSRF, lambda request: bool(request.META.get("CSRF_COOKIE_NEEDS_UPDATE"))),
-    (Personal.MESSAGES, lambda request: _touched(getattr(request, "_messages", None))),
+    (Personal.MESSAGES, lambda request: _shown(getattr(request, "_messages", None))),
     (Personal.CSP_NONCE, lambda request: bool(getattr(request, "_csp_nonce", None))),
 )
 
 
-def _touched(messages: Any) -> bool:
-    return bool(getattr(messages, "used", False) or getattr(messages, "added_new", False))
+def _looked_for(messages: Any) -> bool:
+    """Whether somebody asked if there are messages: another visitor may have some."""
+    return hasattr(messages, "_loaded_data") or getattr(messages, "used", False)
+
+
+def _shown(messages: Any) -> bool:
+    """Whether there were messages, and the view showed or added them."""
+    was_shown = getattr(messages, "used", False) and bool(getattr(messages, "_loaded_data", True))
+    return was_shown or bool(getattr(messages, "added_new", False))
 
 
 def response_facts(

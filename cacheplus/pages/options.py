@@ -9,7 +9,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from cacheplus.http.facts import Rules
+from cacheplus.http.facts import Rules, Unset
+from cacheplus.tags import tag_names
 
 TagSource = Collection[str] | Callable[[HttpRequest, HttpResponseBase], Collection[str]]
 
@@ -45,6 +46,14 @@ class PageOptions:
     tags: TagSource = ()
     condition: Callable[[HttpRequest], bool] | None = None
 
+    def __post_init__(self) -> None:
+        """Raise TypeError where `tags` or the timeout is nothing that could be one."""
+        if not callable(self.tags):
+            tag_names(self.tags)
+        for timeout in (self.given.get("page_timeout"), self.client_timeout):
+            if not isinstance(timeout, int | float | Unset | None) or timeout != timeout:  # noqa: PLR0124 - nan alone
+                raise TypeError(f"The timeout of a page must be a number of seconds or None, not {timeout!r}.")
+
     def rules(self, site: Site) -> Rules:
         """The rules of these pages."""
         return replace(site.rules, **self.given)
@@ -60,9 +69,9 @@ class PageOptions:
         return () if callable(self.tags) else tuple(self.tags)
 
     def late_tags(self, request: HttpRequest, response: HttpResponseBase) -> tuple[str, ...]:
-        """The tags that the view's response brought."""
+        """The tags that the view's response brought. Raises TypeError for what is no name."""
         added: Collection[str] = getattr(response, TAGS_ATTRIBUTE, ())
-        return (*(self.tags(request, response) if callable(self.tags) else ()), *added)
+        return (*(tag_names(self.tags(request, response)) if callable(self.tags) else ()), *added)
 
 
 # Where `add_cache_tags` leaves names on a response.

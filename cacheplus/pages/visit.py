@@ -34,6 +34,8 @@ class Visit:
     """Those known before the view runs."""
     status: CacheStatus
     watch: Watch
+    seen: Locale | None = None
+    """The locale that the page was made in: if it ever was another than `locale`, that other one."""
     looked: Looked | None = None
     recorder: Recorder | None = None
     hit: HttpResponse | None = None
@@ -64,12 +66,26 @@ class Visit:
         self.address = None
         self.status = status
 
+    def enter(self) -> None:
+        """The view begins, or goes on in the rendering of its response."""
+        self.watch.start()
+
+    def leave(self) -> None:
+        """The view has ended, or the rendering of its response."""
+        self.watch.stop()
+        self.see_locale()
+
+    def see_locale(self) -> None:
+        """Note what is active: middleware between here and the view may take it back afterwards."""
+        if self.seen is None or self.seen == self.locale:
+            self.seen = Locale.active(i18n=self.site.uses_i18n, tz=self.site.uses_tz)
+
     @contextmanager
     def rendering(self) -> Iterator[None]:
         """Around the view: watches what it uses of the visitor, and collects the tags that it meets."""
-        self.watch.start()
+        self.enter()
         try:
             with recording() as self.recorder:
                 yield
         finally:
-            self.watch.stop()
+            self.leave()
