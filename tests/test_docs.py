@@ -101,3 +101,16 @@ def test_the_urls_of_the_documentation_work(example):
 def test_the_schemes_of_the_documentation_work(example):
     if "…" not in example and "user:" not in example and not example.endswith("memcached://"):
         assert url.cache_url(example if example != "pylibmc://" else "pylibmc://h")["LOCATION"] is not None
+
+
+def test_every_page_can_be_reached_from_the_first():
+    docs = REFERENCE.parent
+    seen, pages = set(), [docs / "index.md"]
+    while pages:
+        current = pages.pop()
+        if current not in seen:
+            seen.add(current)
+            links = re.findall(r"\]\(([^)#:]+\.md)", current.read_text(encoding="utf-8"))
+            pages += [(current.parent / link).resolve() for link in links]
+
+    assert sorted(set(docs.resolve().rglob("*.md")) - {page.resolve() for page in seen}) == []
