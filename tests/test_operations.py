@@ -267,6 +267,13 @@ class TestDriver:
         assert await cache.aget_many(["key", "other"]) == {"key": "value", "other": "computed"}
 
 
+def test_versions_without_end_take_no_room(cache):
+    for version in range(1000):
+        cache.set("key", version, version=version)
+    assert len(cache._seals) <= 64
+    assert cache.get("key", version=999) == 999
+
+
 def test_an_expiry_is_told_with_its_tags(cache):
     told = []
     listener = lambda sender, tags, **_: told.append((sender, tuple(tags)))  # noqa: E731

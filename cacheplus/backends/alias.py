@@ -25,6 +25,9 @@ from cacheplus.tags import Tags
 
 T = TypeVar("T")
 
+# A site may use versions without end, the time of a change say.
+_MOST_SEALS = 64
+
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -113,8 +116,10 @@ class CacheAlias(Primitives):
     def _seal(self, version: Any) -> bytes:
         """Bytes that tell this prefix and version from any other pair that makes the same names."""
         version = self._version(version)
-        scope = (self.key_prefix, version)
+        scope = (self.key_prefix, str(version))
         if scope not in self._seals:
+            if len(self._seals) >= _MOST_SEALS:
+                self._seals.clear()
             self._seals[scope] = f"{len(str(self.key_prefix))}:{self.key_prefix}:{version}".encode(
                 errors="surrogatepass"
             )

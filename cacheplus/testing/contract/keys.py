@@ -115,6 +115,16 @@ class KeyContract(Harness):
         assert calls.get("key") == "one"
         assert calls.get("key", version=2) is None
 
+    def test_versions_that_are_equal_and_look_different_are_read_by_everybody(
+        self, calls: Any, cache: BaseCache
+    ) -> None:
+        calls.set("key", "one", 60, version=1)
+        calls.set("key", "float", 60, version=1.0)
+        calls.set("key", "true", 60, version=True)
+        for version, value in ((1.0, "float"), (True, "true"), (1, "one")):
+            other = self.way_of(calls, self.alike(cache))
+            assert other.get("key", version=version) == value
+
     def test_every_call_takes_a_version(self, calls: Any) -> None:
         assert calls.add("key", 1, 60, version=3) is True
         assert calls.incr("key", version=3) == 2
