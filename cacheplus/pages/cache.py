@@ -29,6 +29,7 @@ from cacheplus.pages.options import PageOptions, Site
 from cacheplus.pages.page import StoredPage
 from cacheplus.pages.store import NOTHING_FOUND, Looked, PageStore, variant_of
 from cacheplus.pages.visit import Visit
+from cacheplus.recorder import meet_tags
 from cacheplus.signals import page_served, page_stored
 from cacheplus.store import Store
 
@@ -118,7 +119,7 @@ class PageCache:
         if page is not None:
             cache = self.cache
             try:
-                kept = cache.drive(self._keeping(cache, visit, page, response))
+                kept = cache.drive(self._keeping(cache, visit, page))
             except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
                 report(type(self), self.options.alias, "keep", error)
                 kept = False
@@ -134,7 +135,7 @@ class PageCache:
         if page is not None:
             cache = self.cache
             try:
-                kept = await cache.adrive(self._keeping(cache, visit, page, response))
+                kept = await cache.adrive(self._keeping(cache, visit, page))
             except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
                 report(type(self), self.options.alias, "keep", error)
                 kept = False
@@ -160,6 +161,7 @@ class PageCache:
 
     def _page(self, visit: Visit, response: HttpResponseBase) -> StoredPage | None:
         """The page to store, or None with the reason in the visit's status. Sets the headers for the client."""
+        self._tag(visit, response)
         if visit.address is None:
             return None
         rules, now = visit.rules, time.time()
@@ -183,8 +185,16 @@ class PageCache:
             response, client.stored_fields(response), decision.terms, variant_of(vary, visit.facts.fields)
         )
 
-    def _keeping(self, cache: BaseCache, visit: Visit, page: StoredPage, response: HttpResponseBase) -> Operation[bool]:
-        late = self.options.late_tags(visit.request, response)
+    def _tag(self, visit: Visit, response: HttpResponseBase) -> None:
+        """Take the tags that came with the response. What encloses the page has all of its tags, stored here or not."""
+        try:
+            visit.late_tags = self.options.late_tags(visit.request, response)
+        except Exception as error:  # noqa: BLE001 - no fault of the site's function may cost the page
+            report(type(self), self.options.alias, "tag", error)
+            visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
+        meet_tags((*self.options.early_tags, *visit.late_tags))
+
+    def _keeping(self, cache: BaseCache, visit: Visit, page: StoredPage) -> Operation[bool]:
         address = visit.address
         assert address is not None, "a visit without an address prepares no page"  # noqa: S101 - for the type checker
         return partial(
@@ -192,7 +202,7 @@ class PageCache:
             address=address,
             page=page,
             looked=visit.looked or NOTHING_FOUND,
-            tags=(*visit.tags, *late),
+            tags=(*visit.tags, *visit.late_tags),
             recorder=visit.recorder,
         )
 

@@ -58,6 +58,8 @@ def request_fields(request: HttpRequest) -> Fields:
 
 def _request_pairs(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in meta.items():
+        if name == "HTTP_COOKIE" and not value:
+            continue  # Django's test client sends it for who has no cookie; a page that it fetched is a browser's, too
         if name.startswith("HTTP_"):
             yield name[5:].replace("_", "-"), str(value)
         elif name in _UNPREFIXED and value not in ("", None):
@@ -190,7 +192,8 @@ _USES: tuple[tuple[Personal, Callable[[HttpRequest], bool]], ...] = (
     (Personal.SESSION, lambda request: hasattr(request, _LOOKED)),
     (Personal.SESSION, lambda request: _looked_for(getattr(request, "_messages", None))),
     (Personal.SESSION_WRITE, lambda request: getattr(getattr(request, "session", None), "modified", False)),
-    (Personal.CSRF, lambda request: bool(request.META.get("CSRF_COOKIE_NEEDS_UPDATE"))),
+    # True as soon as the token is used, and False once its middleware has set the cookie.
+    (Personal.CSRF, lambda request: "CSRF_COOKIE_NEEDS_UPDATE" in request.META),
     (Personal.MESSAGES, lambda request: _shown(getattr(request, "_messages", None))),
     (Personal.CSP_NONCE, lambda request: bool(getattr(request, "_csp_nonce", None))),
 )

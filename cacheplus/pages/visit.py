@@ -36,6 +36,8 @@ class Visit:
     watch: Watch
     seen: Locale | None = None
     """The locale that the page was made in: if it ever was another than `locale`, that other one."""
+    late_tags: tuple[str, ...] = ()
+    """Those that came with the response."""
     looked: Looked | None = None
     recorder: Recorder | None = None
     hit: HttpResponse | None = None
