@@ -42,7 +42,7 @@ MIDDLEWARE = [
 ]
 
 # Two aliases on one store: their prefixes keep them apart.
-CACHE_URL = os.environ.get("CACHE_URL", f"file://{VAR}/cache")
+CACHE_URL = os.environ.get("CACHE_URL", f"lmdb://{VAR}/cache")
 CACHES = {
     "default": cache_url(CACHE_URL, KEY_PREFIX="pages"),
     "template_fragments": cache_url(CACHE_URL, KEY_PREFIX="fragments"),

@@ -40,6 +40,7 @@ def expire_author(instance: Any, update_fields: frozenset[str] | None, **_: Any)
     """Posts show the name of their author. That somebody logged in changes nothing that is shown."""
     if update_fields != frozenset({"last_login"}):
         expire_tags(author_tag(instance.pk), POSTS)
+        expire_view_cache(reverse("blog:feed"))
 
 
 def author_tag(key: int) -> str:

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         self._fill()
         for number, (heading, lines) in enumerate(Tour(f"{_ADDRESS}:{port}").stops(), 1):
             self.stdout.write(self.style.MIGRATE_HEADING(f"\n{number}. {heading}\n"))
-            self.stdout.writelines(f"  {line}\n" for line in lines)
+            self.stdout.writelines(f"  {line}".rstrip() + "\n" for line in lines)
         if serve:
             self._serve(port)
 
