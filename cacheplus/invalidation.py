@@ -16,6 +16,7 @@ from asgiref.sync import sync_to_async
 from django.core.cache import caches
 from django.db import connections, models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.utils.functional import Promise
 
 from cacheplus import conf
 from cacheplus.backends.base import BaseCache
@@ -92,18 +93,20 @@ class _Target(NamedTuple):
     @classmethod
     def of(cls, path: Any, host: str | None, query: str | None) -> _Target:
         url = path.get_absolute_url() if hasattr(path, "get_absolute_url") else path
+        if isinstance(url, Promise):
+            url = str(url)
         if not isinstance(url, str):
             raise TypeError(
                 f"expire_view_cache takes a path, a URL or an object with get_absolute_url(), not {path!r}."
             )
-        parts = urlsplit(url) if "://" in url else urlsplit(url)._replace(scheme="", netloc="")
-        if "://" not in url and url.startswith("//"):
-            parts = parts._replace(path=url.partition("?")[0])
-        if not parts.path.startswith("/") and not (parts.netloc and not parts.path):
+        is_path = url.startswith("/")
+        if not is_path and "://" not in url.partition("?")[0]:
             raise ValueError(
                 f"expire_view_cache was given {url!r}, which is no path: it must begin with a slash, as "
                 "request.path does."
             )
+        # A path may begin with two slashes, and is no host then.
+        parts = urlsplit(f"//{url}" if is_path else url)
         asked = query.removeprefix("?") if query is not None else (parts.query if "?" in url else None)
         return cls(parts.path or "/", (host or parts.netloc or "").lower() or None, asked)
 
@@ -123,7 +126,8 @@ class _Target(NamedTuple):
                     "root. Raise PREFIX_DEPTH in CACHEPLUS, or expire a directory further up."
                 )
             yield tree_tag(directory, self.host, key_prefix or None)
-            yield page_tag(path, self.host, None, key_prefix or None)
+            for page in dict.fromkeys((path, directory)):
+                yield page_tag(page, self.host, None, key_prefix or None)
 
 
 def _expire(tags: list[str], alias: str | None, *, on_commit: bool, what: str) -> Expired:
@@ -185,6 +189,10 @@ def expire_on_change(*watched: type[models.Model], paths: Names | None = None, t
     """
     if not watched:
         raise TypeError("expire_on_change needs at least one model.")
+    given: tuple[object, ...] = watched
+    for model in given:
+        if not isinstance(model, type) or not issubclass(model, models.Model):
+            raise TypeError(f"expire_on_change takes model classes, not {model!r}.")
     watcher = _Watcher(watched, paths, tags)
     for signal in (post_save, post_delete):
         signal.connect(watcher.changed, weak=False)
@@ -214,22 +222,46 @@ class _Watcher:
         except Exception:
             logger.exception("What %s stands for could not be expired.", instance._meta.label)
 
-    def related(self, sender: type[models.Model], instance: models.Model, action: str, **kwargs: Any) -> None:
+    def related(
+        self,
+        sender: type[models.Model],
+        instance: models.Model,
+        action: str,
+        reverse: bool,
+        model: type[models.Model],
+        pk_set: set[Any] | None,
+        using: str,
+        **_: Any,
+    ) -> None:
         """Expire for both sides of a many-to-many relation. A `clear` is told of before it happens, too."""
         if action.startswith("pre_") and action != "pre_clear":
             return
         self.changed(instance)
-        for watched in self._watched:
-            for field in watched._meta.many_to_many:
-                if field.remote_field.through is sender and kwargs["reverse"]:
-                    self._others(watched, field, instance, kwargs["pk_set"])
-
-    def _others(self, watched: type[models.Model], field: Any, instance: models.Model, keys: set[Any] | None) -> None:
-        """The watched instances on the far side of a relation that was changed from its near side."""
-        manager = watched._default_manager
-        others = manager.filter(pk__in=keys) if keys is not None else manager.filter(**{field.name: instance.pk})
+        if not issubclass(model, self._watched):
+            return
+        others: Iterable[models.Model]
+        if pk_set is not None:
+            others = model._default_manager.using(using).filter(pk__in=pk_set)
+        else:
+            others = _still_related(instance, sender, model, reverse=reverse)
         for other in others:
             self.changed(other)
+
+
+def _still_related(
+    instance: models.Model, through: type[models.Model], model: type[models.Model], *, reverse: bool
+) -> Iterable[models.Model]:
+    """The instances of `model` to which `instance` is related by the relation that goes through `through`."""
+    near = model if reverse else type(instance)
+    for field in near._meta.many_to_many:
+        if field.remote_field.through is through:
+            far: Iterable[models.Model] = (
+                model._default_manager.filter(**{field.name: instance.pk})
+                if reverse
+                else getattr(instance, field.name).all()
+            )
+            return far
+    return ()
 
 
 def _listed(names: str | Iterable[str]) -> list[str]:

@@ -66,7 +66,9 @@ class CacheAlias(Primitives):
     @cached_property
     def operations(self) -> Operations:
         """What every call means."""
-        space = (type(self).__qualname__, str(self._location), self.key_prefix, self.key_func)
+        # The number of a Redis database is an option, so what differs in options alone counts as another store.
+        options = repr(sorted(self._client_options.items(), key=lambda option: str(option[0])))
+        space = (type(self).__qualname__, str(self._location), options, self.key_prefix, self.key_func)
         return Operations(
             place=self._place,
             ttl_of=self._ttl_of,
