@@ -22,7 +22,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 def cache_page(
     timeout: float | None,
-    *,
+    *misplaced: object,
     cache: str | None = None,
     key_prefix: str | None = None,
     client_timeout: float | None = None,
@@ -40,10 +40,11 @@ def cache_page(
     - `anonymous_only`: neither serve nor store for a visitor who is logged in.
     - `condition`: a function of the request; where it says no, the cache stands aside.
     """
-    if callable(timeout):
+    if callable(timeout) or misplaced:
+        # The form of Django 1.2.
         raise TypeError(
-            "cache_page takes a timeout and is then applied to the view: use @cache_page(60), or "
-            "cache_page(60)(view) in a URLconf, instead of cache_page(view, 60)."
+            "cache_page takes one positional argument, the timeout, and is then applied to the view: use "
+            "@cache_page(60), or cache_page(60)(view) in a URLconf, instead of cache_page(view, 60)."
         )
     pages = PageCache(
         PageOptions(
