@@ -41,9 +41,13 @@ class Terms:
         return None if self.fresh_until is None else self.fresh_until - max(now, self.stored_at)
 
     @property
+    def fresh_for(self) -> float | None:
+        """How long it is fresh, in seconds from `stored_at`; None = until expired."""
+        return None if self.fresh_until is None else self.fresh_until - self.stored_at
+
+    @property
     def kept_for(self) -> float | None:
         """How long the store has to keep the page, in seconds from `stored_at`; None = until expired."""
-        if self.fresh_until is None:
+        if self.fresh_for is None:
             return None
-        windows = max(self.stale_while_revalidate, self.stale_if_error, self.revalidate_for)
-        return self.fresh_until - self.stored_at + windows
+        return self.fresh_for + max(self.stale_while_revalidate, self.stale_if_error, self.revalidate_for)

@@ -216,5 +216,5 @@ class PageCache:
             request=visit.request,
             alias=self.options.alias,
             tags=visit.tags,
-            ttl=page.terms.kept_for,
+            ttl=page.terms.fresh_for,
         )

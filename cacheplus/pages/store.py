@@ -93,7 +93,8 @@ class PageStore:
         recorder: Recorder | None,
     ) -> bool:
         """Store `page` with the stamps of when its rendering began; False if it was expired since, or not stored."""
-        ttl = page.terms.kept_for
+        # Nobody is served a stale page, and one that is kept would keep its successor out.
+        ttl = page.terms.fresh_for
         record = await self._operations.record_of(store, page.pack(), ttl, tags, looked.beginning, recorder)
         if record is None:
             return False
