@@ -40,7 +40,8 @@ def cache_page(
     - `anonymous_only`: neither serve nor store for a visitor who is logged in.
     - `condition`: a function of the request; where it says no, the cache stands aside.
     """
-    if callable(timeout) or misplaced:
+    given: object = timeout
+    if callable(given) or misplaced:
         # The form of Django 1.2.
         raise TypeError(
             "cache_page takes one positional argument, the timeout, and is then applied to the view: use "

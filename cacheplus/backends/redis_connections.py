@@ -135,10 +135,15 @@ def _sentinel_keywords(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"retry": Retry(NoBackoff(), 0), **timeouts}
 
 
+def _parsed(url: str) -> dict[str, Any]:
+    parts: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call,assignment,unused-ignore]
+    return parts
+
+
 def is_usable(url: str) -> bool:
     """Whether redis-py can read the address."""
     try:
-        parse_url(url)
+        _parsed(url)
     except (AttributeError, TypeError, ValueError):
         return False
     return True
@@ -146,7 +151,7 @@ def is_usable(url: str) -> bool:
 
 def has_password(url: str) -> bool:
     """Whether the address holds one."""
-    return is_usable(url) and "password" in parse_url(url)
+    return is_usable(url) and "password" in _parsed(url)
 
 
 def shown(url: object) -> str:
@@ -156,5 +161,5 @@ def shown(url: object) -> str:
         return text
     scheme, separator, _ = text.partition("://")
     address = text.partition("?")[0]
-    parts = parse_url(address) if is_usable(address) else {}
+    parts = _parsed(address) if is_usable(address) else {}
     return f"{scheme}://{parts.get('path') or parts.get('host') or '***'}" if separator else "***"
