@@ -135,7 +135,7 @@ def head(**changes):
         packed(b"\xff"),
         packed(b"[" * 10**5),
     ],
-    ids=lambda value: repr(value)[:40],
+    ids=lambda value: repr(value)[:40].partition(" at 0x")[0],
 )
 def test_what_is_no_page_is_none(value):
     assert StoredPage.unpack(value) is None
