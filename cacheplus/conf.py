@@ -72,7 +72,7 @@ class Conf:
     share_authenticated: bool = _key(
         False,
         _boolean,
-        "Whether a page that used the session or the user is shared by all visitors.",
+        "Whether a page that used the session or the user is shared, one copy for each `Cookie` header it varies on.",
     )
     credentials: tuple[str, ...] = _key(
         ("Authorization", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token", "REMOTE_USER"),
