@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, ClassVar
 
+from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, clear_url_caches, path
@@ -73,12 +74,28 @@ def locmem(**params: Any) -> dict[str, Any]:
 
 
 @contextmanager
+def nobody_listens() -> Iterator[None]:
+    """Let no receiver hear of changed models: those of the demonstration site know its pages, not these."""
+    signals = (post_save, post_delete, m2m_changed)
+    before = [signal.receivers for signal in signals]
+    try:
+        for signal in signals:
+            signal.receivers = []
+            signal.sender_receivers_cache.clear()
+        yield
+    finally:
+        for signal, receivers in zip(signals, before, strict=True):
+            signal.receivers = receivers
+            signal.sender_receivers_cache.clear()
+
+
+@contextmanager
 def site(*routes: URLPattern | URLResolver, **settings: Any) -> Iterator[None]:
     """Let the routes be the site, on a cache of its own unless CACHES are given."""
     urlconf = ModuleType(f"urlconf_{secrets.token_hex(8)}")
     urlconf.urlpatterns = list(routes)  # type: ignore[attr-defined]
     given = {**USUAL_SETTINGS, "ROOT_URLCONF": urlconf, "CACHES": {"default": locmem()}, **settings}
-    with override_settings(**given):
+    with nobody_listens(), override_settings(**given):
         try:
             yield
         finally:
@@ -91,12 +108,12 @@ class Page:
     def __init__(self, answer: Callable[..., Any] | None = None) -> None:
         self.runs = 0
         self.answer = answer or (lambda request, **kwargs: HttpResponse())
-        self.__name__ = "page"
+        self.__name__ = self.__qualname__ = "page"
 
     def __call__(self, request: HttpRequest, **kwargs: Any) -> Any:
         self.runs += 1
         response = self.answer(request, **kwargs)
-        if not response.streaming and not response.content:
+        if not response.streaming and getattr(response, "is_rendered", True) and not response.content:
             response.content = f"run {self.runs}"
         return response
 
