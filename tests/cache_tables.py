@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
-# A name that has to be quoted, and whose sign has a meaning where parameters are put in.
-TABLE = "cache 100% table"
+# A name that has to be quoted.
+TABLE = "cache table"
 
 
 class OneDatabase:
@@ -40,17 +40,17 @@ def routed(leader: BaseDatabaseWrapper, replica: BaseDatabaseWrapper | None = No
 
 
 @contextmanager
-def cache_table(*connections: BaseDatabaseWrapper) -> Iterator[str]:
+def cache_table(*connections: BaseDatabaseWrapper, name: str = TABLE) -> Iterator[str]:
     """An empty cache table behind a leader's connection, and behind that of its replica; the name of the table."""
     with routed(*connections):
         for connection in connections:
-            call_command("createcachetable", TABLE, database=connection.alias, verbosity=0)
+            call_command("createcachetable", name, database=connection.alias, verbosity=0)
         try:
-            yield TABLE
+            yield name
         finally:
             for connection in connections:
                 with connection.cursor() as cursor:
-                    cursor.execute(f"DROP TABLE {connection.ops.quote_name(TABLE)}")
+                    cursor.execute(f"DROP TABLE {connection.ops.quote_name(name)}")
 
 
 def sqlite(path: Path, **options: Any) -> dict[str, Any]:

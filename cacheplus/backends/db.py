@@ -135,10 +135,15 @@ class DatabaseCache(BaseCache, _DjangosType):
         return bool(self._add_many({name: stored}, ttl))
 
     def _add_many(self, items: Mapping[str, Stored], ttl: float | None) -> set[str]:
-        table, names = self._leader, self._keys(self._leader, items)
+        table = self._leader
         self._make_room(table, len(items))
-        dialect, now = table.statements.dialect, table.now()
+        now, dialect = table.now(), table.statements.dialect
+        names = self._keys(table, items)
         added: set[str] = set()
+        if dialect.locks_rows and table.is_in_transaction:
+            # An INSERT that finds a row in its place locks it, for everybody, until the transaction ends: look first.
+            taken = {key for chunk in _chunks(list(names), table.most_params - 1) for key in _live(table, chunk, now)}
+            items = {name: items[name] for key, name in names.items() if key not in taken}
         for rows in self._rows(table, items, ttl):
             if dialect.on_conflict and dialect.returns:
                 added.update(names[key] for (key,) in table.execute(table.statements.add(rows, now)).rows)
@@ -171,13 +176,13 @@ class DatabaseCache(BaseCache, _DjangosType):
 
     def _touch(self, name: str, ttl: float | None) -> bool:
         table = self._leader
-        return (
-            table.execute(table.statements.touch(self._key(table, name), table.deadline(ttl), table.now())).changed > 0
-        )
+        touch = table.statements.touch(self._key(table, name), table.deadline(ttl), table.now())
+        return table.execute(touch).changed > 0
 
     def _remove(self, names: Sequence[str]) -> int:
         table, removed = self._leader, 0
         now, keys = table.now(), sorted(self._keys(table, names))
+        self._meet_inserts(table, [key for key in keys if SERVICE_MARK in key], now)
         for chunk in _chunks(keys, table.most_params - 1):
             first, *rest = table.statements.remove(chunk, now)
             outcome = table.execute(first)
@@ -186,17 +191,27 @@ class DatabaseCache(BaseCache, _DjangosType):
                 table.execute(statement)
         return removed
 
+    def _meet_inserts(self, table: CacheTable, keys: Sequence[str], now: Any) -> None:
+        """Before stamps are deleted: wait for transactions that are about to make one, or it would survive.
+
+        Not in a transaction of our own, for which others would have to wait in turn: there the expiry is repeated on
+        commit.
+        """
+        if keys and table.statements.dialect.overlooks_inserts and not table.is_in_transaction:
+            for chunk in _chunks(keys, table.most_params // len(Row._fields)):
+                table.execute(table.statements.insert([Row(key, "", now) for key in chunk]))
+
     def _increment(self, name: str, delta: int) -> int | None:
         table, key = self._leader, self._key(self._leader, name)
         # Somebody else's increment makes ours try again: one of all who try has always succeeded.
-        while True:
-            now = table.now()
-            held = table.execute(table.statements.hold(key, now)).rows
-            value = from_text(held[0][0]) if held else None
+        while held := table.execute(table.statements.hold(key, now := table.now())).rows:
+            text = held[0][0]
+            value = from_text(text)
             if not isinstance(value, int) or not -_BIGINT <= value + delta < _BIGINT:
                 return None
-            if table.execute(table.statements.recount(key, to_text(value + delta), to_text(value), now)).changed:
+            if table.execute(table.statements.recount(key, to_text(value + delta), text, now)).changed:
                 return value + delta
+        return None
 
     def _ttl(self, name: str) -> float | None:
         table = self._leader
@@ -259,10 +274,14 @@ def _chunks(keys: Sequence[str], most: int) -> Iterator[Sequence[str]]:
     return (keys[start : start + most] for start in range(0, len(keys), most))
 
 
+def _live(table: CacheTable, keys: Sequence[str], now: Any) -> Iterator[str]:
+    return (key for (key,) in table.read(table.statements.live(keys, now)))
+
+
 def _add_row(table: CacheTable, row: Row, now: Any) -> bool:
     """`add` in two statements: whoever changes a row in either is the one winner."""
     says = table.statements
-    return table.execute(says.renew(row, now)).changed > 0 or table.execute(says.insert(row)).changed > 0
+    return table.execute(says.renew(row, now)).changed > 0 or table.execute(says.insert([row])).changed > 0
 
 
 def _excess(rows: int, live: int, limit: int, frequency: int) -> int | None:

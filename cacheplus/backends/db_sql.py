@@ -45,6 +45,11 @@ class Dialect:
     skips_locked: bool
     """`SELECT ... FOR UPDATE SKIP LOCKED`."""
 
+    @property
+    def overlooks_inserts(self) -> bool:
+        """Whether a DELETE passes by rows that are not committed yet: MySQL waits for them, SQLite has one writer."""
+        return self.on_conflict and self.locks_rows
+
 
 class Statements:
     """All that is ever said to one table."""
@@ -54,8 +59,9 @@ class Statements:
         self._table, self._key, self._value, self._expires = (
             quote(name).replace("%", "%%") for name in (table, KEY, VALUE, EXPIRES)
         )
-        # A text column of MySQL compares as its collation likes.
-        self._exact: Callable[[str], str] = str if dialect.on_conflict else "CAST({} AS BINARY)".format
+        # A text column of MySQL compares as its collation likes, and is in a character set of its own.
+        is_exact = dialect.on_conflict
+        self._exact: Callable[[str], str] = str if is_exact else "CAST(CONVERT({} USING utf8mb4) AS BINARY)".format
         self._live = f"{self._key} = %s AND {self._expires} > %s"
         self._same = f"{self._live} AND {self._exact(self._value)} = {self._exact('%s')}"
 
@@ -66,6 +72,11 @@ class Statements:
         live_value = f"CASE WHEN {self._expires} > %s THEN {self._value} END"
         sql = f"SELECT {self._key}, {live_value} FROM {self._table} WHERE {self._within(keys)}"
         return Statement(sql, [now, *keys])
+
+    def live(self, keys: Sequence[str], now: Any) -> Statement:
+        """(key,) of each live row."""
+        sql = f"SELECT {self._key} FROM {self._table} WHERE {self._within(keys)} AND {self._expires} > %s"
+        return Statement(sql, [*keys, now])
 
     def hold(self, key: str, now: Any) -> Statement:
         """(value,) of a live row, the newest there is even in a transaction that reads a snapshot."""
@@ -95,11 +106,11 @@ class Statements:
         suffix = f"{self._on_conflict_update()} WHERE {self._table}.{self._expires} <= %s RETURNING {self._key}"
         return self._insert(rows, suffix, now)
 
-    def insert(self, row: Row) -> Statement:
-        """Store where there is no row, expired or not."""
+    def insert(self, rows: Sequence[Row]) -> Statement:
+        """Store where there is no row, expired or not; it waits for others who are inserting one."""
         if self.dialect.on_conflict:
-            return self._insert([row], " ON CONFLICT DO NOTHING")
-        return self._insert([row], "", ignore="IGNORE ")
+            return self._insert(rows, " ON CONFLICT DO NOTHING")
+        return self._insert(rows, "", ignore="IGNORE ")
 
     def renew(self, row: Row, now: Any) -> Statement:
         """Store over a row that has expired."""

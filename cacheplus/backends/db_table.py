@@ -21,12 +21,23 @@ from cacheplus.backends.db_sql import KEY, Dialect, Statement, Statements
 # As Django writes it: naive, so that no time zone can push it beyond the last year that there is.
 FOREVER = datetime.max.replace(microsecond=0)  # noqa: DTZ901
 
-# How long a statement of ours, outside a transaction, is tried again after it lost a lock to somebody else's.
+# Seconds for which a statement is tried again that lost to another, and how often the victim of a deadlock is at least:
+# PostgreSQL takes a second to notice one.
 _PERSISTENCE = 1.0
+_TRIES = 3
 
-# What PostgreSQL, MySQL and SQLite say.
-_LOST_LOCK = ({"40001", "40P01"}, {1213}, ("database is locked", "table is locked"))
-_NO_TABLE = ({"42P01"}, {1146}, ("no such table",))
+
+class _Kind(NamedTuple):
+    """How PostgreSQL, MySQL and SQLite call one kind of error."""
+
+    states: frozenset[str]
+    numbers: frozenset[int]
+    texts: tuple[str, ...]
+
+
+_LOCKED = _Kind(frozenset(), frozenset(), ("database is locked", "table is locked"))
+_DEADLOCK = _Kind(frozenset({"40001", "40P01"}), frozenset({1213}), ())
+_NO_TABLE = _Kind(frozenset({"42P01"}), frozenset({1146}), ("no such table",))
 
 # A failed statement ruins a PostgreSQL transaction. A read can hardly fail once one has succeeded.
 _seen_tables: set[tuple[str, str]] = set()
@@ -151,13 +162,17 @@ class CacheTable:
         if self.is_in_transaction:
             with transaction.atomic(using=self.connection.alias):
                 return self._once(statement)
-        deadline = time.monotonic() + _PERSISTENCE
+        return self._insist(statement)
+
+    def _insist(self, statement: Statement) -> Outcome:
+        """Run a statement that is a transaction by itself: where it lost to another one, nothing of it has happened."""
+        start, tries = time.monotonic(), 0
         while True:
             try:
                 return self._once(statement)
             except DatabaseError as error:
-                # By itself it is a transaction, of which nothing has happened.
-                if not _says(error, _LOST_LOCK) or time.monotonic() >= deadline:
+                tries += 1
+                if not _may_try_again(error, tries, time.monotonic() - start):
                     raise
             time.sleep(uniform(0.001, 0.01))  # noqa: S311 (no secret)
 
@@ -207,9 +222,14 @@ def _names_new_row(server: Any) -> bool:
     return not server.mysql_is_mariadb and server.mysql_version >= (8, 0, 19)
 
 
-def _says(error: DatabaseError, kind: tuple[set[str], set[int], tuple[str, ...]]) -> bool:
+def _may_try_again(error: DatabaseError, tries: int, seconds: float) -> bool:
+    """Whether a statement that failed so often in so many seconds may succeed yet."""
+    is_victim = _says(error, _DEADLOCK)
+    return (is_victim and tries < _TRIES) or ((is_victim or _says(error, _LOCKED)) and seconds < _PERSISTENCE)
+
+
+def _says(error: DatabaseError, kind: _Kind) -> bool:
     """Whether the driver's error is of this kind."""
-    states, numbers, texts = kind
     state = getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
     number = error.args[0] if error.args else None
-    return state in states or number in numbers or any(text in str(error) for text in texts)
+    return state in kind.states or number in kind.numbers or any(text in str(error) for text in kind.texts)
