@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from django.test import AsyncClient
 
 from cacheplus import cache_url, expire_fragment, expire_view_cache
 from testproject.blog.factories import CommentFactory, PostFactory, fill
+from testproject.blog.management.commands.demo import free_port_or
 from testproject.blog.models import Comment, Post, Tag
 from testproject.blog.visitors import Page, Visitor
 from tests.servers import free_port
@@ -444,3 +446,12 @@ def test_the_demo_shows_what_it_promises_and_then_serves_it(tmp_path):
         served, _ = again.communicate(timeout=30)
     assert without_times(served).startswith(without_times(shown))
     assert f"http://127.0.0.1:{port}/" in served
+
+
+def test_the_demo_makes_way_where_its_port_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = somebody.getsockname()[1]
+
+        assert free_port_or(taken) != taken
+
+    assert free_port_or(taken) == taken

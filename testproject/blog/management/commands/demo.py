@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-serve", action="store_false", dest="serve", help="Stop after the tour.")
 
     def handle(self, *, port: int | None, serve: bool, **_: Any) -> None:
-        port = port or _free_port()
+        port = port or free_port_or(8000)
         self._fill()
         for number, (heading, lines) in enumerate(Tour(f"{_ADDRESS}:{port}").stops(), 1):
             self.stdout.write(self.style.MIGRATE_HEADING(f"\n{number}. {heading}\n"))
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         call_command("runserver", f"{_ADDRESS}:{port}", use_reloader=False, insecure_serving=True)
 
 
-def _free_port(wanted: int = 8000) -> int:
+def free_port_or(wanted: int) -> int:
     """`wanted`, or another where somebody listens there already."""
     for port in (wanted, 0):
         with socket.socket() as listener:
