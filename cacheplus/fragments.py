@@ -12,7 +12,10 @@ from django.utils.safestring import mark_safe
 
 from cacheplus.backends.base import BaseCache
 from cacheplus.faults import report
-from cacheplus.recorder import recording
+from cacheplus.recorder import meet_tags, recording
+
+# Returns the text of a fragment, and whether other visitors may be given it.
+Render = Callable[[], tuple[str, bool]]
 
 _MISSING = object()
 
@@ -29,32 +32,39 @@ class Fragment:
         self.key = make_template_fragment_key(name, vary_on)
         self._tags = (fragment_tag(name), fragment_tag(name, vary_on), *tags)
 
-    def render(self, cache: DjangoBaseCache, timeout: int | None, render: Callable[[], str]) -> str:
+    def render(self, cache: DjangoBaseCache, timeout: int | None, render: Render) -> str:
         """The fragment from `cache`, or rendered and stored for `timeout` seconds. A fault of the cache is a miss."""
         if isinstance(cache, BaseCache):
             return self._render_tagged(cache, timeout, render)
         text = cache.get(self.key)
         if text is None:
-            text = render()
-            cache.set(self.key, text, timeout)
+            text, may_be_stored = render()
+            if may_be_stored:
+                cache.set(self.key, text, timeout)
         return text
 
-    def _render_tagged(self, cache: BaseCache, timeout: int | None, render: Callable[[], str]) -> str:
+    def _render_tagged(self, cache: BaseCache, timeout: int | None, render: Render) -> str:
         operations = cache.operations
         look = partial(operations.look, key=self.key, version=None, tags=self._tags, missing=_MISSING)
         try:
             text, beginning = cache.drive(look)
         except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
             report(Fragment, cache.alias, "look", error)
-            return render()
+            # What encloses the fragment may be stored elsewhere, and ends with it all the same.
+            meet_tags(self._tags)
+            return render()[0]
         if isinstance(text, str):
             return mark_safe(text)  # noqa: S308 - what was stored is what a template rendered
         with recording() as recorder:
-            text = render()
+            text, may_be_stored = render()
+        if not may_be_stored:
+            meet_tags(self._tags)
+            return text
         # A plain string needs no pickle.
         keep = partial(operations.keep, key=self.key, value=str.__str__(text), timeout=timeout, version=None)
         try:
             cache.drive(partial(keep, tags=self._tags, beginning=beginning, recorder=recorder))
         except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
             report(Fragment, cache.alias, "keep", error)
+            meet_tags(self._tags)
         return text

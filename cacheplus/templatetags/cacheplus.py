@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import lru_cache
 from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
@@ -9,6 +11,7 @@ from django.core.cache.backends.base import BaseCache
 from django.template import Library, Node, TemplateSyntaxError, VariableDoesNotExist
 from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.template.context import Context
+from django.utils.functional import SimpleLazyObject
 
 from cacheplus.fragments import Fragment
 from cacheplus.tags import tag_names
@@ -17,6 +20,10 @@ register = Library()
 
 _FRAGMENTS_ALIAS = "template_fragments"
 _KEYWORDS = ("using", "tags")
+# A key of `request.META`, set by Django when somebody asks for the token.
+_TOKEN_USED = "CSRF_COOKIE_NEEDS_UPDATE"  # noqa: S105 - no token
+
+logger = logging.getLogger("cacheplus")
 
 
 class CacheNode(Node):
@@ -41,7 +48,27 @@ class CacheNode(Node):
         timeout = self._timeout(context)
         cache = self._cache(context)
         fragment = Fragment(self.fragment_name, [each.resolve(context) for each in self.vary_on], self._tags(context))
-        return fragment.render(cache, timeout, lambda: self.nodelist.render(context))
+        return fragment.render(cache, timeout, lambda: self._render_now(context))
+
+    def _render_now(self, context: Context) -> tuple[str, bool]:
+        """The text, and whether it may be stored: not with a CSRF token in it, which is one visitor's own."""
+        meta = getattr(getattr(context, "request", None), "META", {})
+        used_before = {name: meta.pop(name) for name in (_TOKEN_USED,) if name in meta}
+        token, asked = context.get("csrf_token"), []
+
+        def token_of_this_visitor() -> Any:
+            asked.append(True)
+            return token
+
+        # It was maybe asked for before, further up on the page, and tells nobody when it is asked for again.
+        watched = {} if token is None else {"csrf_token": SimpleLazyObject(token_of_this_visitor)}
+        with context.push(**watched):
+            text = self.nodelist.render(context)
+        has_token = bool(asked) or _TOKEN_USED in meta
+        meta.update({**used_before, **({_TOKEN_USED: True} if has_token and meta else {})})
+        if has_token:
+            _warn_of_token(getattr(getattr(self, "origin", None), "name", "a template"), self.fragment_name)
+        return text, not has_token
 
     def _timeout(self, context: Context) -> int | None:
         timeout = _resolve(self.timeout, context)
@@ -66,10 +93,23 @@ class CacheNode(Node):
             return ()
         value = _resolve(self.keywords["tags"], context)
         names = value.split() if isinstance(value, str) else value
+        if names == [] and isinstance(value, str):
+            # What a misspelt variable resolves to: the fragment would never expire.
+            raise TemplateSyntaxError('"cache" tag got tags= without a name. Is the variable there?')
         try:
             return tag_names(tuple(names))
         except TypeError as error:
             raise TemplateSyntaxError(f'"cache" tag got tags={value!r}, which is no list of names: {error}') from error
+
+
+@lru_cache(maxsize=256)
+def _warn_of_token(template: str, fragment: str) -> None:
+    """Once for each fragment, as far as memory goes."""
+    logger.warning(
+        "Fragment %r in %s is not cached: it holds a CSRF token. Put the form outside of {%% cache %%}.",
+        fragment,
+        template,
+    )
 
 
 def _resolve(expression: FilterExpression, context: Context) -> Any:
