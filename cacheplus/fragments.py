@@ -11,7 +11,6 @@ from django.core.cache.utils import make_template_fragment_key
 from django.utils.safestring import mark_safe
 
 from cacheplus.backends.base import BaseCache
-from cacheplus.faults import report
 from cacheplus.recorder import meet_tags, recording
 
 # Returns the text of a fragment, and whether other visitors may be given it.
@@ -46,13 +45,12 @@ class Fragment:
     def _render_tagged(self, cache: BaseCache, timeout: int | None, render: Render) -> str:
         operations = cache.operations
         look = partial(operations.look, key=self.key, version=None, tags=self._tags, missing=_MISSING)
-        try:
-            text, beginning = cache.drive(look)
-        except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
-            report(Fragment, cache.alias, "look", error)
+        looked = cache.drive(look, None)
+        if looked is None:
             # What encloses the fragment may be stored elsewhere, and ends with it all the same.
             meet_tags(self._tags)
             return render()[0]
+        text, beginning = looked
         if isinstance(text, str):
             return mark_safe(text)  # noqa: S308 - what was stored is what a template rendered
         with recording() as recorder:
@@ -62,9 +60,6 @@ class Fragment:
             return text
         # A plain string needs no pickle.
         keep = partial(operations.keep, key=self.key, value=str.__str__(text), timeout=timeout, version=None)
-        try:
-            cache.drive(partial(keep, tags=self._tags, beginning=beginning, recorder=recorder))
-        except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
-            report(Fragment, cache.alias, "keep", error)
+        if cache.drive(partial(keep, tags=self._tags, beginning=beginning, recorder=recorder), None) is None:
             meet_tags(self._tags)
         return text

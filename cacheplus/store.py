@@ -25,19 +25,19 @@ class Leaf(Protocol):
 
     faults: tuple[type[BaseException], ...]
 
-    def take_fault(self, primitive: str, args: tuple[Any, ...], error: BaseException, *, forgiving: bool) -> Any:
+    def take_fault(self, primitive: str, args: tuple[Any, ...], error: BaseException, *, is_strict: bool) -> Any:
         """Report `error`; raise it again, or return what the primitive answers under a fault."""
 
 
 class Store(ABC):
     """The primitives as coroutines. Operations know nothing else of a backend.
 
-    A `forgiving` store takes every fault for a miss; another one does what the alias's ON_FAULT says.
+    A strict store raises every fault; another one does what the alias's ON_FAULT says.
     """
 
-    def __init__(self, leaf: Leaf, *, forgiving: bool = False) -> None:
+    def __init__(self, leaf: Leaf, *, is_strict: bool = False) -> None:
         self.leaf = leaf
-        self.forgiving = forgiving
+        self.is_strict = is_strict
 
     @abstractmethod
     async def _call(self, primitive: str, *args: Any) -> Any: ...
@@ -90,7 +90,7 @@ class Direct(Store):
         try:
             return getattr(self.leaf, f"_{primitive}")(*args)
         except self.leaf.faults as error:
-            return self.leaf.take_fault(primitive, args, error, forgiving=self.forgiving)
+            return self.leaf.take_fault(primitive, args, error, is_strict=self.is_strict)
 
 
 class Native(Store):
@@ -100,7 +100,7 @@ class Native(Store):
         try:
             return await getattr(self.leaf, f"_a{primitive}")(*args)
         except self.leaf.faults as error:
-            return self.leaf.take_fault(primitive, args, error, forgiving=self.forgiving)
+            return self.leaf.take_fault(primitive, args, error, is_strict=self.is_strict)
 
 
 def run(operation: Coroutine[Any, Any, T]) -> T:

@@ -190,7 +190,8 @@ class TestFailure:
 
     def test_is_a_miss_to_the_layers_above_whatever_the_alias_says(self, make):
         cache = make("raise", "read")
-        assert cache.drive(lambda store: cache.operations.get(store, "key", "default", None)) == "default"
+        get = lambda store: cache.operations.get(store, "key", "default", None)  # noqa: E731
+        assert cache.drive(get, "fault") == "fault"
 
     def test_that_is_no_fault_of_the_store_is_never_hidden(self, make):
         class Wrong(LocMemCache):

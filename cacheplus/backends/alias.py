@@ -24,6 +24,7 @@ from cacheplus.store import FAULT_ANSWERS, SERVICE_MARK, Direct, Native, Store, 
 from cacheplus.tags import Tags
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 # A site may use versions without end, the time of a change say.
 _MOST_SEALS = 64
@@ -163,34 +164,50 @@ class CacheAlias(Primitives):
 
     # Faults
 
-    def take_fault(self, primitive: str, args: tuple[Any, ...], error: BaseException, *, forgiving: bool) -> Any:
-        """Report `error`, then do what ON_FAULT says: raise it, or answer as for a miss."""
+    def take_fault(self, primitive: str, args: tuple[Any, ...], error: BaseException, *, is_strict: bool) -> Any:
+        """Report `error`, then do what ON_FAULT says: raise it, or answer as for a miss. A strict store raises it."""
         if primitive == "increment" and isinstance(error, self.increment_errors):
             raise error  # the store refused what is no int; nothing is wrong with it
-        report(type(self), self.alias, primitive, error)
-        if not forgiving and self.options.on_fault == "raise":
+        self.report_fault(primitive, error)
+        if is_strict or self.options.on_fault == "raise":
             raise error
         if primitive == "increment":
             raise CacheFault(f"Cache {self.alias!r} could not increment: {type(error).__name__}.") from error
         return FAULT_ANSWERS[primitive](*args)
 
+    def report_fault(self, operation: str, error: BaseException) -> None:
+        """Signal and log what went wrong in `operation`."""
+        report(type(self), self.alias, operation, error)
+
     def _take_bad_record(self, error: BadRecord) -> None:
-        report(type(self), self.alias, "decode", error)
+        self.report_fault("decode", error)
 
     def _tell_expired(self, tags: tuple[str, ...]) -> None:
         tags_expired.send_robust(sender=type(self), alias=self.alias, tags=tags)
 
     # Operations of the layers above
 
-    def drive(self, operation: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
-        """Run an operation of a higher layer, which takes every fault for a miss."""
-        return run(operation(Direct(self, forgiving=True)))
+    def drive(self, operation: Callable[[Store], Coroutine[Any, Any, T]], otherwise: U) -> T | U:
+        """Run an operation of a higher layer. A fault ends it, whatever ON_FAULT says, and gives `otherwise`."""
+        try:
+            return run(operation(Direct(self, is_strict=True)))
+        except Exception as error:  # noqa: BLE001 - no fault of a cache may cost more than the cache
+            return self._gave_up(error, otherwise)
 
-    async def adrive(self, operation: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+    async def adrive(self, operation: Callable[[Store], Coroutine[Any, Any, T]], otherwise: U) -> T | U:
         """`drive`, without blocking the event loop."""
-        if self.is_native_async:
-            return await operation(Native(self, forgiving=True))
-        return await self._hop(self.drive, operation)
+        if not self.is_native_async:
+            return await self._hop(self.drive, operation, otherwise)
+        try:
+            return await operation(Native(self, is_strict=True))
+        except Exception as error:  # noqa: BLE001 - no fault of a cache may cost more than the cache
+            return self._gave_up(error, otherwise)
+
+    def _gave_up(self, error: Exception, otherwise: U) -> U:
+        if not isinstance(error, self.faults):
+            # What the store raised was reported where it was met; this is something else, such as a value.
+            self.report_fault("operation", error)
+        return otherwise
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """The system check messages of this alias. It must not connect to anything."""

@@ -155,11 +155,13 @@ class RedisCache(BaseCache):
             return self._fetch(names, write=False)
         records = [name for name in names if SERVICE_MARK not in name]
         services = [name for name in names if SERVICE_MARK in name]
+        found: dict[str, Stored] = {}
         try:
             # Before the stamps: one that is expired in between then still counts.
             found = self._fetch(records, write=False)
         except self.faults as error:
-            found, services = self.take_fault("read", (records,), error, forgiving=True), list(names)
+            self.report_fault("read", error)
+            services = list(names)
         return found | self._fetch(services, write=True)
 
     def _fetch(self, names: Sequence[str], *, write: bool) -> dict[str, Stored]:

@@ -65,12 +65,7 @@ class PageCache:
         visit = Visit.begin(request, self.options, site, locale)
         if visit.address is not None:
             cache = self.cache
-            try:
-                visit.looked = cache.drive(self._looking(cache, visit, visit.address))
-                self._judge(visit, visit.looked)
-            except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
-                report(type(self), self.options.alias, "look", error)
-                visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
+            self._receive(visit, cache.drive(self._looking(cache, visit, visit.address), None))
         return visit
 
     async def alook(self, request: HttpRequest, site: Site, locale: Locale | None = None) -> Visit:
@@ -82,16 +77,23 @@ class PageCache:
             visit = Visit.begin(request, self.options, site, locale)
         if visit.address is not None:
             cache = self.cache
-            try:
-                visit.looked = await cache.adrive(self._looking(cache, visit, visit.address))
-                self._judge(visit, visit.looked)
-            except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
-                report(type(self), self.options.alias, "look", error)
-                visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
+            self._receive(visit, await cache.adrive(self._looking(cache, visit, visit.address), None))
         return visit
 
     def _looking(self, cache: BaseCache, visit: Visit, address: PageAddress) -> Operation[Looked]:
         return partial(PageStore(cache).look, address=address, request=visit.facts.fields, tags=visit.tags)
+
+    def _receive(self, visit: Visit, looked: Looked | None) -> None:
+        """What was looked up; None where the store failed."""
+        visit.looked = looked
+        try:
+            if looked is not None:
+                self._judge(visit, looked)
+        except Exception as error:  # noqa: BLE001 - a stored page that cannot be sent is as good as none
+            report(type(self), self.options.alias, "serve", error)
+            looked = None
+        if looked is None:
+            visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
 
     def _judge(self, visit: Visit, looked: Looked) -> None:
         """A hit, or the reason why the view is asked."""
@@ -118,12 +120,7 @@ class PageCache:
         page = self._page(visit, response)
         if page is not None:
             cache = self.cache
-            try:
-                kept = cache.drive(self._keeping(cache, visit, page))
-            except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
-                report(type(self), self.options.alias, "keep", error)
-                kept = False
-            self._kept(visit, page, kept=kept)
+            self._kept(visit, page, cache.drive(self._keeping(cache, visit, page), Reason.FAULT))
         client.tell_status(response, visit.status, visit.site)
         return response
 
@@ -134,12 +131,7 @@ class PageCache:
         page = self._page(visit, response)
         if page is not None:
             cache = self.cache
-            try:
-                kept = await cache.adrive(self._keeping(cache, visit, page))
-            except Exception as error:  # noqa: BLE001 - no fault of the cache may cost the page
-                report(type(self), self.options.alias, "keep", error)
-                kept = False
-            self._kept(visit, page, kept=kept)
+            self._kept(visit, page, await cache.adrive(self._keeping(cache, visit, page), Reason.FAULT))
         client.tell_status(response, visit.status, visit.site)
         return response
 
@@ -194,7 +186,7 @@ class PageCache:
             visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
         meet_tags((*self.options.early_tags, *visit.late_tags))
 
-    def _keeping(self, cache: BaseCache, visit: Visit, page: StoredPage) -> Operation[bool]:
+    def _keeping(self, cache: BaseCache, visit: Visit, page: StoredPage) -> Operation[Reason | None]:
         address = visit.address
         assert address is not None, "a visit without an address prepares no page"  # noqa: S101 - for the type checker
         return partial(
@@ -206,9 +198,9 @@ class PageCache:
             recorder=visit.recorder,
         )
 
-    def _kept(self, visit: Visit, page: StoredPage, *, kept: bool) -> None:
-        if not kept:
-            visit.status = visit.status.not_stored(Reason.SUPERSEDED)
+    def _kept(self, visit: Visit, page: StoredPage, refusal: Reason | None) -> None:
+        if refusal is not None:
+            visit.status = visit.status.not_stored(refusal)
             return
         visit.status = replace(visit.status, stored=True)
         page_stored.send_robust(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cacheplus.backends.base import BaseCache
 from cacheplus.backends.operations import Place
 from cacheplus.http.headers import Fields, Vary
+from cacheplus.http.reasons import Reason
 from cacheplus.http.variants import selecting_values
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.page import StoredPage, Variant
@@ -91,13 +92,13 @@ class PageStore:
         looked: Looked,
         tags: Collection[str],
         recorder: Recorder | None,
-    ) -> bool:
-        """Store `page` with the stamps of when its rendering began; False if it was expired since, or not stored."""
+    ) -> Reason | None:
+        """Store `page` with the stamps of when its rendering began; None, or why it is not stored."""
         # Nobody is served a stale page, and one that is kept would keep its successor out.
         ttl = page.terms.fresh_for
         record = await self._operations.record_of(store, page.pack(), ttl, tags, looked.beginning, recorder)
         if record is None:
-            return False
+            return Reason.SUPERSEDED
         occupant = looked.occupant
         is_beside = (
             occupant is not None and occupant.variant.names == page.variant.names and occupant.variant != page.variant
@@ -106,7 +107,7 @@ class PageStore:
         failed = await store.write({name: self._operations.codec.encode(name, record, seal)}, ttl)
         if failed:
             await store.remove(failed)
-        return not failed
+        return Reason.FAULT if failed else None
 
 
 def variant_of(vary: Vary, request: Fields) -> Variant:

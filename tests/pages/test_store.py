@@ -45,7 +45,7 @@ class Store:
         page = StoredPage.of(response, Fields(), Terms(0.0), variant_of(Vary(tuple(vary)), request))
         self.counting.calls = []
         tags = (*address.tags(self.depth), *tags)
-        return run(self.pages.keep(self.counting, address, page, looked, tags, recorder))
+        return run(self.pages.keep(self.counting, address, page, looked, tags, recorder)) is None
 
     def render(self, body, request=NOBODY, address=HERE, **given):
         assert self.keep(self.look(request, address), body, request, address=address, **given)
