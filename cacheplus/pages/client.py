@@ -8,6 +8,7 @@ from http import HTTPStatus
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_response_headers, patch_vary_headers
 
+from cacheplus.http.cache_control import CacheControl
 from cacheplus.http.cache_status import NAME, CacheStatus
 from cacheplus.http.facts import RequestFacts, ResponseFacts, Rules
 from cacheplus.http.freshness import Lifetime, lifetime
@@ -24,13 +25,16 @@ _CLIENT_MAY_KEEP = frozenset({None, Reason.AUTHORIZATION, Reason.TIMEOUT})
 
 
 def told_lifetime(request: RequestFacts, response: ResponseFacts, rules: Rules, now: float) -> Lifetime | None:
-    """What to tell the client of a response's lifetime; None = leave its headers alone.
+    """What to tell the client of a response's lifetime; None = leave its headers alone: the view has spoken in them.
 
     A 304 stands for the 200 that the client has, so it is judged as one.
     """
     if response.status not in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
         return None
     judged = replace(response, status=int(HTTPStatus.OK))
+    control = CacheControl.parse(*judged.fields.get_all("Cache-Control"))
+    if control.max_age is not None or "Expires" in judged.fields:
+        return None
     if may_store(request, judged, rules, now).reason not in _CLIENT_MAY_KEEP:
         return None
     given = lifetime(judged, governing(judged.fields, rules.targeted_fields), rules, now)
