@@ -10,24 +10,39 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from cacheplus.backends.directories import check_private, make_private
 
 SUFFIX = ".djcache"
+PARTS = 256
+# Seconds that a lock is waited for.
+PATIENCE = 0.5
 
 _TEMPORARY = ".tmp-"
 _ORPHAN_AGE = 60.0
 _LOCK = ".lock"
-_LOCK_WAIT = 0.5
-_LOCK_PAUSE = 0.002
+# Short: whoever holds a lock and wants it again must not always be faster than those who wait.
+_LOCK_PAUSE = 0.00005
+_MODE = 0o600
 
 
-class Seen(NamedTuple):
-    """An entry as a listing shows it: its path, and when it ends, which is kept as the time of its file."""
+class Tally:
+    """How many entries there are, for as long as its lock is held.
 
-    path: Path
-    expires_at: float
+    It is the size of the lock file, which has no content: so it cannot be torn, and takes no space.
+    """
+
+    def __init__(self, lock: int) -> None:
+        self._lock = lock
+
+    @property
+    def number(self) -> int:
+        """What was counted last."""
+        return os.fstat(self._lock).st_size
+
+    @number.setter
+    def number(self, number: int) -> None:
+        os.ftruncate(self._lock, max(0, number))
 
 
 class Directory:
@@ -36,99 +51,140 @@ class Directory:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    @contextmanager
-    def locked(self, part: Path) -> Iterator[None]:
-        """Alone in `part` among all processes and threads.
+    def path(self, kind: str, digest: str) -> Path:
+        """The file of an entry. The kinds are apart, and each has its parts."""
+        return self.root / kind / digest[:2] / f"{digest}{SUFFIX}"
 
-        Raises TimeoutError if it is not free in half a second, UnsafeLocation where others may write to the root.
+    def parts(self, kind: str) -> list[Path]:
+        """The directories in which entries of that kind lie; they need not exist."""
+        return [self.root / kind / f"{number:02x}" for number in range(PARTS)]
+
+    @contextmanager
+    def locked(self, place: Path, patience: float = PATIENCE) -> Iterator[Tally]:
+        """Alone in `place`, a directory below the root, among all processes and threads; it is made if it is missing.
+
+        Raises TimeoutError if it does not come free in `patience` seconds, UnsafeLocation where others may write to it.
         """
-        lock = self._open_lock(part)
+        lock = self._acquire(place, patience)
         try:
-            check_private(self.root)
-            _acquire(lock, part)
-            yield
+            yield Tally(lock)
         finally:
+            # Closing it is not enough: a child that was forked meanwhile has it open too.
+            fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
-    def _open_lock(self, part: Path) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _acquire(self, place: Path, patience: float) -> int:
+        deadline = time.monotonic() + patience
+        while True:
+            lock = self._open_lock(place)
+            try:
+                _wait(lock, deadline, f"Another process has been writing to {place} for {patience} seconds.")
+                if os.fstat(lock).st_nlink:
+                    return lock
+            except BaseException:
+                os.close(lock)
+                raise
+            # Somebody deleted the directory while we waited: the next one waits for another file.
+            os.close(lock)
+
+    def _open_lock(self, place: Path) -> int:
         try:
-            return os.open(part / _LOCK, flags, 0o600)
+            check_private(self.root)
+            check_private(place)
         except FileNotFoundError:
-            # Made on demand, and again if somebody deleted it.
-            make_private(part)
-            return os.open(part / _LOCK, flags, 0o600)
+            # The root first: nothing is made in a directory that is not ours.
+            make_private(self.root)
+            make_private(place)
+        lock = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
+        if stat.S_IMODE(os.fstat(lock).st_mode) != _MODE:
+            os.fchmod(lock, _MODE)  # the umask was in the way
+        return lock
 
     @staticmethod
-    def read(path: Path) -> bytes | None:
-        """The content of a file of ours; None where there is none, or where it is a link or somebody else's."""
+    def read(path: Path, size: int = -1) -> bytes | None:
+        """The content of a file, or its first `size` bytes.
+
+        None where there is none, or what is there is a link, somebody else's, or cannot be read: it is no entry.
+        """
         try:
             with open(path, "rb", opener=_open_own) as file:
-                found = os.fstat(file.fileno())
-                if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                    return None
-                return file.read()
+                return file.read(size) if _is_own(os.fstat(file.fileno())) else None
         except FileNotFoundError:
             return None
         except OSError as error:
-            if path.is_symlink():
-                return None
-            raise error from None
+            with suppress(OSError):
+                if not _is_own(path.lstat()) or isinstance(error, PermissionError):
+                    return None
+            raise
 
     @staticmethod
-    def write(path: Path, content: bytes, expires_at: float) -> None:
+    def write(path: Path, content: bytes, ends_at: float) -> None:
         """Put `content` at `path` in one step. The time of the file is set to its end, for listings."""
         temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(temporary, flags, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
+            with open(temporary, "xb", opener=_create_own) as file:
+                try:
+                    os.fchmod(file.fileno(), _MODE)
                     file.write(content)
-                os.utime(temporary, (expires_at, expires_at))
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+                    file.flush()
+                    os.utime(file.fileno(), (ends_at, ends_at))
+                    temporary.replace(path)
+                except BaseException:
+                    temporary.unlink(missing_ok=True)
+                    raise
         except FileNotFoundError as error:
             raise OSError(f"The cache directory {path.parent} vanished while it was written to.") from error
 
     @staticmethod
-    def remove(path: Path) -> None:
-        """Delete a file, if it is there."""
-        path.unlink(missing_ok=True)
+    def remove(path: Path) -> bool:
+        """Delete a file; whether it was there."""
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     @staticmethod
-    def listing(part: Path) -> list[Seen]:
-        """The entries in `part`; temporary files whose writer died are deleted on the way."""
-        seen = []
+    def listing(place: Path, *, alone: bool) -> list[Path]:
+        """The entries in `place`. Temporary files whose writer died are deleted on the way.
+
+        Whoever is `alone` in there knows that all of them are such; others take those that are old.
+        """
+        found = []
         try:
-            entries = list(os.scandir(part))
+            entries = list(os.scandir(place))
         except FileNotFoundError:
             return []
         for entry in entries:
-            with suppress(FileNotFoundError):
-                if entry.name.endswith(SUFFIX):
-                    seen.append(Seen(Path(entry.path), entry.stat(follow_symlinks=False).st_mtime))
-                elif entry.name.startswith(_TEMPORARY):
-                    changed = entry.stat(follow_symlinks=False).st_ctime
-                    if time.time() - changed > _ORPHAN_AGE:
-                        Path(entry.path).unlink(missing_ok=True)
-        return seen
+            if entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False):
+                found.append(Path(entry.path))
+            elif entry.name.startswith(_TEMPORARY):
+                with suppress(FileNotFoundError):
+                    if alone or time.time() - entry.stat(follow_symlinks=False).st_ctime > _ORPHAN_AGE:
+                        Path(entry.path).unlink()
+        return found
 
 
 def _open_own(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+    # Without waiting: a pipe that somebody put there has no writer.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _acquire(lock: int, part: Path) -> None:
-    deadline = time.monotonic() + _LOCK_WAIT
+def _create_own(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _wait(lock: int, deadline: float, complaint: str) -> None:
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"Another process has been writing to {part} for {_LOCK_WAIT} seconds.") from None
+                raise TimeoutError(complaint) from None
             time.sleep(_LOCK_PAUSE)
         else:
             return

@@ -1,4 +1,4 @@
-"""The form of one entry of the file store: what it is called, when it ends, what is stored."""
+"""The form of one entry of the file store: its name, when it was written, how long it lives, what is stored."""
 
 from __future__ import annotations
 
@@ -7,40 +7,44 @@ import zlib
 from math import inf
 from typing import NamedTuple
 
+from cacheplus.backends.moment import Moment
 from cacheplus.codecs.record import from_wire, to_wire
 from cacheplus.store import Stored
 
 _MAGIC = b"\xcbfile1"
-# When it was written, when it ends, the length of its name.
-_HEAD = struct.Struct("!ddI")
+# The moment it was written, how long it lives, the length of its name.
+_HEAD = struct.Struct("!d16sddI")
+_NAME = len(_MAGIC) + _HEAD.size
 _CHECKSUM = 4
 
 
 class Entry(NamedTuple):
-    """`written_at` and `expires_at` are unix times; the latter is inf for ever."""
+    """`lifetime` is in seconds, inf for ever."""
 
     name: str
-    written_at: float
-    expires_at: float
+    written: Moment
+    lifetime: float
     stored: Stored
 
     @classmethod
-    def new(cls, name: str, stored: Stored, ttl: float | None, now: float) -> Entry:
+    def new(cls, name: str, stored: Stored, ttl: float | None, now: Moment) -> Entry:
         """An entry that is written `now` and lives `ttl` seconds."""
-        return cls(name, now, inf if ttl is None else now + ttl, stored)
+        return cls(name, now, inf if ttl is None else ttl, stored)
 
-    def is_live(self, now: float) -> bool:
-        """Whether it still counts. One from the future was written before the clock was set back, and is over."""
-        return now < self.expires_at and (self.expires_at == inf or self.written_at <= now + 1)
+    @property
+    def ends_at(self) -> float:
+        """Unix time; inf for ever."""
+        return self.written.wall + self.lifetime
 
-    def ttl(self, now: float) -> float | None:
-        """Seconds left, None for ever."""
-        return None if self.expires_at == inf else self.expires_at - now
+    def left(self, now: Moment) -> float:
+        """Seconds that it still lives; inf for ever, 0 or less once it is over."""
+        return inf if self.lifetime == inf else self.lifetime - now.since(self.written)
 
     def pack(self) -> bytes:
         """The content of its file."""
         name = self.name.encode(errors="surrogatepass")
-        body = b"".join((_MAGIC, _HEAD.pack(self.written_at, self.expires_at, len(name)), name, to_wire(self.stored)))
+        head = _HEAD.pack(*self.written, self.lifetime, len(name))
+        body = b"".join((_MAGIC, head, name, to_wire(self.stored)))
         return body + zlib.crc32(body).to_bytes(_CHECKSUM, "big")
 
     @classmethod
@@ -49,7 +53,19 @@ class Entry(NamedTuple):
         body, checksum = content[:-_CHECKSUM], content[-_CHECKSUM:]
         if not body.startswith(_MAGIC) or zlib.crc32(body).to_bytes(_CHECKSUM, "big") != checksum:
             return None
-        written_at, expires_at, length = _HEAD.unpack_from(body, len(_MAGIC))
-        start = len(_MAGIC) + _HEAD.size
-        name = body[start : start + length].decode(errors="surrogatepass")
-        return cls(name, written_at, expires_at, from_wire(body[start + length :]))
+        try:
+            *written, lifetime, length = _HEAD.unpack_from(body, len(_MAGIC))
+            name = body[_NAME : _NAME + length].decode(errors="surrogatepass")
+        except (struct.error, UnicodeDecodeError):
+            return None
+        return cls(name, Moment(*written), lifetime, from_wire(body[_NAME + length :]))
+
+
+def head_size(prefix: str) -> int:
+    """How much of a file `may_begin` needs to see."""
+    return _NAME + len(prefix.encode(errors="surrogatepass"))
+
+
+def may_begin(head: bytes, prefix: str) -> bool:
+    """Whether a file that begins like `head` holds an entry whose name begins with `prefix`, or no entry at all."""
+    return not head.startswith(_MAGIC) or head[_NAME:].startswith(prefix.encode(errors="surrogatepass"))

@@ -3,56 +3,34 @@
 from __future__ import annotations
 
 import os
-import pickle
 import time
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from hashlib import blake2b, md5
-from io import BytesIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from hashlib import blake2b
 from math import inf
 from pathlib import Path
-from threading import Lock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from cacheplus.backends.base import BaseCache
-from cacheplus.backends.file_directory import SUFFIX, Directory, Seen
-from cacheplus.backends.file_entry import Entry
+from cacheplus.backends.directories import check_private
+from cacheplus.backends.file_directory import PATIENCE, SUFFIX, Directory
+from cacheplus.backends.file_django import django_entry, django_path, load
+from cacheplus.backends.file_entry import Entry, head_size, may_begin
+from cacheplus.backends.file_room import Limit, Room
+from cacheplus.backends.moment import Moment
 from cacheplus.codecs.record import COUNTABLE
+from cacheplus.exceptions import BadRecord, Flaw
 from cacheplus.store import SERVICE_MARK, Stored
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 _VALUES = "values"
 _SERVICES = "services"
-_PARTS = 256
-_SERVICE_LIMIT = 50_000
-# From here on each part is counted and culled by itself, so that a write lists a few files and never all of them.
-_LARGE = 8 * _PARTS
+# Stamps and locks do not count to MAX_ENTRIES. The oldest go first: a lock is young, and must not go before its time.
+_SERVICE_LIMIT = Limit(50_000, 10, by_age=True)
 # The time of a file that has no end: the year 2200.
 _FOREVER = 7_258_118_400.0
-
-
-class _Counts:
-    """How many entries there are in each group of parts, as far as this process knows; shared by its threads."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._counts: dict[Path, int] = {}
-
-    def grown(self, group: Path) -> int | None:
-        """The number of entries after one more was added; None = never listed."""
-        with self._lock:
-            if group not in self._counts:
-                return None
-            self._counts[group] += 1
-            return self._counts[group]
-
-    def set(self, group: Path, number: int) -> None:
-        """What a listing has shown."""
-        with self._lock:
-            self._counts[group] = number
-
-
-_counts = _Counts()
 
 
 class FileBasedCache(BaseCache):
@@ -66,123 +44,135 @@ class FileBasedCache(BaseCache):
         super().__init__(location, params)
         self._dir = os.path.abspath(location)  # noqa: PTH100 - Path.resolve would follow links
         self._directory = Directory(Path(self._dir))
+        self._rooms = {kind: Room(self._directory, kind) for kind in (_VALUES, _SERVICES)}
 
     # Places
 
     def _path(self, name: str) -> Path:
         digest = blake2b(name.encode(errors="surrogatepass"), digest_size=20).hexdigest()
-        kind = _SERVICES if SERVICE_MARK in name else _VALUES
-        return self._directory.root / kind / digest[:2] / f"{digest}{SUFFIX}"
+        return self._directory.path(_SERVICES if SERVICE_MARK in name else _VALUES, digest)
 
     def _key_to_file(self, key: Any, version: Any = None) -> str:
         return str(self._path(self.make_and_validate_key(key, version=version)))
 
-    def _parts(self, kind: str) -> Iterator[Path]:
-        return (self._directory.root / kind / f"{number:02x}" for number in range(_PARTS))
+    def _room(self, path: Path) -> tuple[Room, Limit]:
+        kind = path.parent.parent.name
+        limit = Limit(self._max_entries, self._cull_frequency) if kind == _VALUES else _SERVICE_LIMIT
+        return self._rooms[kind], limit
+
+    @property
+    def _accepts_django(self) -> bool:
+        """What Django wrote are pickles, which are loaded where they are asked for by name."""
+        return self.options.accept_django and self.options.serializer == "pickle"
 
     # Entries
 
-    def _entry(self, name: str, now: float) -> Entry | None:
+    def _entry(self, name: str, now: Moment) -> Entry | None:
         """The live entry of `name`."""
-        path = self._path(name)
-        content = self._directory.read(path)
-        if content is None:
-            return self._django_entry(name, now) if self.options.accept_django else None
-        entry = Entry.unpack(content)
-        return entry if entry is not None and entry.name == name and entry.is_live(now) else None
+        content = self._directory.read(self._path(name))
+        if content is not None:
+            entry = Entry.unpack(content)
+        elif self._accepts_django:
+            entry = django_entry(self._directory, name, now)
+        else:
+            return None
+        return entry if entry is not None and entry.name == name and entry.left(now) > 0 else None
+
+    def _adding(self, path: Path, patience: float = PATIENCE) -> AbstractContextManager[None]:
+        """Alone in the part of `path`, with room for it."""
+        room, limit = self._room(path)
+        return room.adding(path, limit, time.time(), patience)
+
+    def _removing(self, path: Path, patience: float = PATIENCE) -> AbstractContextManager[None]:
+        """Alone in the part of `path`, to delete it."""
+        room, limit = self._room(path)
+        return room.removing(path, limit, patience)
 
     def _put(self, entry: Entry) -> None:
-        """Write an entry; where that fails, what stood there before is gone too."""
-        path = self._path(entry.name)
-        try:
-            if not path.exists():
-                self._make_room(path.parent)
-            self._directory.write(path, entry.pack(), min(entry.expires_at, _FOREVER))
-        except OSError:
-            with suppress(OSError):
-                self._directory.remove(path)
-            raise
+        """Write an entry, with the lock of its part."""
+        self._directory.write(self._path(entry.name), entry.pack(), min(entry.ends_at, _FOREVER))
+        if self._accepts_django:
+            # Or it would be back as soon as ours is gone.
+            self._directory.remove(django_path(self._directory.root, entry.name))
 
-    def _make_room(self, part: Path) -> None:
-        """Before an insert into `part`: at the limit drop what has expired, then what ends soonest.
+    def _unlink(self, name: str) -> None:
+        """Delete what stands for `name`, whatever it is."""
+        self._directory.remove(self._path(name))
+        if self._accepts_django:
+            self._directory.remove(django_path(self._directory.root, name))
 
-        The limit holds for all parts together, or for each by itself where there are many entries.
-        """
-        limit = self._max_entries if part.parent.name == _VALUES else _SERVICE_LIMIT
-        is_large = limit >= _LARGE
-        group, limit = (part, limit // _PARTS) if is_large else (part.parent, limit)
-        number = _counts.grown(group)
-        if number is not None and number <= limit:
-            return
-        parts = [part] if is_large else self._parts(part.parent.name)
-        left = self._cull([seen for each in parts for seen in self._directory.listing(each)], limit)
-        _counts.set(group, left + 1)
-
-    def _cull(self, entries: list[Seen], limit: int) -> int:
-        """Delete some of `entries` if there are `limit` of them; return how many are left."""
-        if len(entries) < limit:
-            return len(entries)
-        now = time.time()
-        live = sorted((seen for seen in entries if seen.expires_at > now), key=lambda seen: seen.expires_at)
-        surplus = len(live) if self._cull_frequency == 0 else max(1, len(live) // self._cull_frequency)
-        kept = live if len(live) < limit else live[surplus:]
-        for seen in {*entries}.difference(kept):
-            self._directory.remove(seen.path)
-        return len(kept)
+    # Primitives
 
     def _read(self, names: Sequence[str]) -> dict[str, Stored]:
-        now = time.time()
+        now = Moment.at(time.time())
         entries = ((name, self._entry(name, now)) for name in names)
         return {name: entry.stored for name, entry in entries if entry is not None}
 
     def _write(self, items: Mapping[str, Stored], ttl: float | None) -> list[str]:
-        for name, stored in items.items():
-            with self._directory.locked(self._path(name).parent):
-                self._put(Entry.new(name, stored, ttl, time.time()))
+        _each(items, lambda name, patience: self._set(name, items[name], ttl, patience))
         return []
 
+    def _set(self, name: str, stored: Stored, ttl: float | None, patience: float) -> None:
+        try:
+            with self._adding(self._path(name), patience):
+                self._put(Entry.new(name, stored, ttl, Moment.at(time.time())))
+        except OSError:
+            # What stood there before must not outlive a call that was to replace it.
+            with suppress(OSError):
+                self._unlink(name)
+            raise
+
     def _add(self, name: str, stored: Stored, ttl: float | None) -> bool:
-        with self._directory.locked(self._path(name).parent):
-            if self._entry(name, time.time()) is not None:
+        with self._adding(self._path(name)):
+            now = Moment.at(time.time())
+            if self._entry(name, now) is not None:
                 return False
-            self._put(Entry.new(name, stored, ttl, time.time()))
+            self._put(Entry.new(name, stored, ttl, now))
         return True
 
     def _swap(self, name: str, expected: Stored, stored: Stored | None, ttl: float | None) -> bool:
-        path = self._path(name)
-        with self._directory.locked(path.parent):
-            entry = self._entry(name, time.time())
+        with self._removing(self._path(name)):
+            now = Moment.at(time.time())
+            entry = self._entry(name, now)
             if entry is None or entry.stored != expected:
                 return False
             if stored is None:
-                self._directory.remove(path)
+                self._unlink(name)
             else:
-                self._put(Entry.new(name, stored, ttl, time.time()))
+                self._put(Entry.new(name, stored, ttl, now))
         return True
 
     def _touch(self, name: str, ttl: float | None) -> bool:
         with self._directory.locked(self._path(name).parent):
-            entry = self._entry(name, time.time())
+            now = Moment.at(time.time())
+            entry = self._entry(name, now)
             if entry is None:
                 return False
-            self._put(Entry.new(name, entry.stored, ttl, time.time()))
+            self._put(Entry.new(name, entry.stored, ttl, now))
         return True
 
     def _remove(self, names: Sequence[str]) -> int:
-        removed = 0
-        for name in names:
-            path = self._path(name)
-            if not path.parent.exists() and not self.options.accept_django:
-                continue
-            with self._directory.locked(path.parent):
-                removed += self._entry(name, time.time()) is not None
-                self._directory.remove(path)
-                self._directory.remove(self._django_path(name))
-        return removed
+        return sum(_each(names, self._drop))
+
+    def _drop(self, name: str, patience: float) -> bool:
+        """Delete the entry of `name`; whether it was live."""
+        path = self._path(name)
+        places = [path, django_path(self._directory.root, name)] if self._accepts_django else [path]
+        if not any(map(os.path.lexists, places)):
+            return False
+        try:
+            with self._removing(path, patience):
+                is_live = self._entry(name, Moment.at(time.time())) is not None
+                self._unlink(name)
+        except TimeoutError:
+            # Nobody knows when the lock comes free, and meanwhile the entry must not be served.
+            self._unlink(name)
+            raise
+        return is_live
 
     def _increment(self, name: str, delta: int) -> int | None:
         with self._directory.locked(self._path(name).parent):
-            entry = self._entry(name, time.time())
+            entry = self._entry(name, Moment.at(time.time()))
             if entry is None or not isinstance(entry.stored, int):
                 return None
             value = entry.stored + delta
@@ -192,44 +182,58 @@ class FileBasedCache(BaseCache):
         return value
 
     def _ttl(self, name: str) -> float | None:
-        now = time.time()
+        now = Moment.at(time.time())
         entry = self._entry(name, now)
-        return 0.0 if entry is None else entry.ttl(now)
+        left = 0.0 if entry is None else entry.left(now)
+        return None if left == inf else left
 
     def _clear(self, prefix: str | None) -> None:
-        for part in (*self._parts(_VALUES), *self._parts(_SERVICES)):
-            if part.exists():
-                with self._directory.locked(part):
-                    for seen in self._directory.listing(part):
-                        if prefix is None or self._begins(seen.path, prefix):
-                            self._directory.remove(seen.path)
-        for seen in self._directory.listing(self._directory.root):
-            # What Django left here: its names are hashes, so that no prefix can be told.
-            self._directory.remove(seen.path)
-
-    def _begins(self, path: Path, prefix: str) -> bool:
-        content = self._directory.read(path)
-        entry = None if content is None else Entry.unpack(content)
-        return entry is None or entry.name.startswith(prefix)
-
-    # What Django wrote
-
-    def _django_path(self, name: str) -> Path:
-        digest = md5(name.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
-        return self._directory.root / f"{digest}{SUFFIX}"
-
-    def _django_entry(self, name: str, now: float) -> Entry | None:
-        """An entry of Django's: the pickle of its end, then the compressed pickle of its value."""
-        content = self._directory.read(self._django_path(name))
-        if not content:
-            return None
-        file = BytesIO(content)
         try:
-            expires_at = pickle.load(file)
-        except Exception:  # noqa: BLE001 - a damaged entry is none
-            return None
-        entry = Entry(name, now, inf if expires_at is None else float(expires_at), file.read())
-        return entry if entry.is_live(now) else None
+            check_private(self._directory.root)
+        except FileNotFoundError:
+            return
+        for path in self._directory.listing(self._directory.root, alone=False):
+            # Django's: its names are hashes, so that no prefix can be told.
+            self._directory.remove(path)
+        parts = [part for kind in self._rooms for part in self._directory.parts(kind) if part.exists()]
+        left = dict(
+            zip(parts, _each(parts, lambda part, patience: self._clear_part(part, prefix, patience)), strict=True)
+        )
+        for kind, room in self._rooms.items():
+            room.recount(sum(number for part, number in left.items() if part.parent.name == kind))
+
+    def _clear_part(self, part: Path, prefix: str | None, patience: float) -> int:
+        """`_clear` one part; return how many entries are left."""
+        with self._directory.locked(part, patience) as tally:
+            paths = self._directory.listing(part, alone=True)
+            goners = paths if prefix is None else [path for path in paths if self._may_begin(path, prefix)]
+            tally.number = len(paths) - sum(map(self._directory.remove, goners))
+            return tally.number
+
+    def _may_begin(self, path: Path, prefix: str) -> bool:
+        head = self._directory.read(path, head_size(prefix))
+        return head is None or may_begin(head, prefix)
 
     def _read_foreign(self, stored: bytes) -> Any:
-        return pickle.loads(zlib.decompress(stored))
+        if not self._accepts_django:
+            raise BadRecord(Flaw.SERIALIZER, "a pickle, and the alias's SERIALIZER is another")
+        return load(stored, self.options.max_bytes_decoded)
+
+
+def _each(things: Iterable[K], work: Callable[[K, float], T]) -> list[T]:
+    """`work(thing, patience)` for all `things`, and then the first error of any is raised.
+
+    Once a lock did not come free there is no patience left: what else is busy fails at once.
+    """
+    results: list[T] = []
+    first: OSError | None = None
+    patience = PATIENCE
+    for thing in things:
+        try:
+            results.append(work(thing, patience))
+        except OSError as error:
+            first = first or error
+            patience = 0.0 if isinstance(error, TimeoutError) else patience
+    if first is not None:
+        raise first
+    return results
