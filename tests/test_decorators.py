@@ -232,7 +232,7 @@ class TestMisuse:
         with pytest.raises(TypeError, match=r"seconds"):
             cache_page(wrong)
 
-    @pytest.mark.parametrize("wrong", [None, "view", 5, HttpResponse()], ids=repr)
+    @pytest.mark.parametrize("wrong", [None, "view", 5, HttpResponse()])
     def test_what_is_no_view(self, wrong):
         with pytest.raises(TypeError, match="view"):
             cache_page(60)(wrong)

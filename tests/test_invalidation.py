@@ -86,7 +86,6 @@ class TestPath:
             (Thing("https://testserver/p/"), "/p/"),
             (lazystr("/p/"), "/p/"),
         ],
-        ids=str,
     )
     def test_forms(self, page, given, ended):
         fill(page, *PLACES)
@@ -120,7 +119,9 @@ class TestPath:
         assert is_cached(page, "/p/?a=1", headers={"host": "other.test"})
         assert [where for where in ("/p/", "/p/?a=1", "/p/?a=2") if not is_cached(page, where)] == ["/p/?a=1"]
 
-    @pytest.mark.parametrize("wrong", [None, 5, b"/p/", ["/p/"], object(), Thing(5)], ids=lambda value: type(value).__name__)
+    @pytest.mark.parametrize(
+        "wrong", [None, 5, b"/p/", ["/p/"], object(), Thing(5)], ids=lambda value: type(value).__name__
+    )
     def test_what_is_none_is_a_type_error_that_shows_it(self, wrong):
         with pytest.raises(TypeError, match="a path, a URL or an object with get_absolute_url"):
             expire_view_cache(wrong)

@@ -41,7 +41,6 @@ class TestSite:
                 frozenset({"s", "c", "messages"}),
             ),
         ],
-        ids=str,
     )
     def test_says_what_the_settings_say_now(self, settings, attribute, expected):
         with site(**settings):
@@ -71,7 +70,6 @@ class TestExpectedLocale:
             ({"headers": {"cookie": "django_language=fr", "accept-language": "de"}}, "fr"),
             ({"headers": {"cookie": "django_language=garbage"}}, "en"),
         ],
-        ids=str,
     )
     def test_the_language_is_the_one_that_the_middleware_will_choose(self, middleware, asked, expected):
         page = Page(lambda request: HttpResponse(translation.get_language()))
