@@ -17,7 +17,8 @@ from cacheplus.backends.codec import build_codec
 from cacheplus.backends.operations import Codec, Operations, Place
 from cacheplus.backends.options import TABLE, Options, check_options
 from cacheplus.backends.primitives import Primitives
-from cacheplus.exceptions import BadRecord, CacheFault
+from cacheplus.codecs.serializers import PickleSerializer
+from cacheplus.exceptions import BadRecord, CacheFault, Flaw
 from cacheplus.faults import report
 from cacheplus.signals import tags_expired
 from cacheplus.store import FAULT_ANSWERS, SERVICE_MARK, Direct, Native, Store, run
@@ -92,7 +93,13 @@ class CacheAlias(Primitives):
 
     def _read_foreign(self, stored: bytes) -> Any:
         """The value that Django's own backend wrote as `stored`; only asked under ACCEPT_DJANGO."""
-        raise BadRecord("foreign", "This store has no form that Django wrote.")
+        raise BadRecord(Flaw.FOREIGN, "this store has no form that Django wrote")
+
+    def _load_django(self, pickled: bytes) -> Any:
+        """A pickle that nobody signed, as Django writes them; refused where the alias's SERIALIZER is another."""
+        if self.options.serializer != "pickle":
+            raise BadRecord(Flaw.SERIALIZER, "a pickle, and the alias's SERIALIZER is another")
+        return PickleSerializer().loads(pickled)
 
     # Names
 

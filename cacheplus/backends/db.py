@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pickle import loads
 from random import random
 from typing import Any, ClassVar
 
@@ -66,7 +65,7 @@ class DatabaseCache(BaseCache, _DjangosType):
         self._tables: dict[str, CacheTable] = {}
 
     def _read_foreign(self, stored: bytes) -> Any:
-        return loads(stored)
+        return self._load_django(stored)
 
     # The table, and what is said to it
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -244,7 +243,7 @@ class RedisCache(BaseCache):
 
     def _read_foreign(self, stored: bytes) -> Any:
         """An int beyond 64 bits, or a pickle, as Django's backend writes them and django-redis without a compressor."""
-        return int(stored) if stored.lstrip(b"-").isdigit() else pickle.loads(stored)
+        return int(stored) if stored.lstrip(b"-").isdigit() else self._load_django(stored)
 
     # Checks
 

@@ -81,6 +81,15 @@ def test_what_django_wrote_is_a_miss_otherwise_and_is_not_executed(store, build)
 
 
 @pytest.mark.parametrize("store", STORES)
+def test_a_pickle_is_not_executed_where_another_serializer_is_set(store, build):
+    django, ours = build(store, OPTIONS={"ACCEPT_DJANGO": True, "SERIALIZER": "json"})
+    Alarm.rung = False
+    django.set("alarm", Alarm(), 60)
+    assert ours.get("alarm", "miss") == "miss"
+    assert Alarm.rung is False
+
+
+@pytest.mark.parametrize("store", STORES)
 def test_what_is_written_over_it_is_ours(store, build):
     django, ours = build(store, **ACCEPTING)
     django.set("over", "old", 60)
