@@ -119,8 +119,9 @@ class DatabaseCache(BaseCache, _DjangosType):
 
     def _discard_met(self, table: CacheTable, expired: Sequence[str], now: Any) -> None:
         """Delete the expired rows that a read came upon, where that can wait for nobody."""
-        can_pass_by = table.statements.dialect.skips_locked or table.connection.vendor == "sqlite"
-        if expired and can_pass_by and table is self._leader:
+        if not expired or table is not self._leader:
+            return
+        if table.statements.dialect.skips_locked or table.connection.vendor == "sqlite":
             table.attempt(table.statements.discard_expired(expired[: table.most_params // 2], now))
 
     def _write(self, items: Mapping[str, Stored], ttl: float | None) -> list[str]:

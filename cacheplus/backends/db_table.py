@@ -77,7 +77,7 @@ class CacheTable:
         )
         return Statements(dialect, self.name, connection.ops.quote_name)
 
-    @property
+    @cached_property
     def most_params(self) -> int:
         """How many parameters a statement may have."""
         return min(self.connection.features.max_query_params or 3000, 3000)
@@ -151,8 +151,8 @@ class CacheTable:
     def read(self, statement: Statement) -> list[tuple[Any, ...]]:
         """The rows that a SELECT returns."""
         place = (self.connection.alias, self.name)
-        if place in _seen_tables and self.is_in_transaction:
-            return self._once(statement).rows
+        if place in _seen_tables:
+            return (self._once(statement) if self.is_in_transaction else self._insist(statement)).rows
         rows = self.execute(statement).rows
         _seen_tables.add(place)
         return rows
@@ -166,7 +166,7 @@ class CacheTable:
 
     def _insist(self, statement: Statement) -> Outcome:
         """Run a statement that is a transaction by itself: where it lost to another one, nothing of it has happened."""
-        start, tries = time.monotonic(), 0
+        tries, start = 0, time.monotonic()
         while True:
             try:
                 return self._once(statement)
