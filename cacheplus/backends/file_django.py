@@ -7,13 +7,11 @@ from hashlib import md5
 from io import BytesIO
 from math import inf
 from pathlib import Path
-from typing import Any
 
 from cacheplus.backends.directories import check_private
 from cacheplus.backends.file_directory import SUFFIX, Directory
 from cacheplus.backends.file_entry import Entry
 from cacheplus.backends.moment import Moment
-from cacheplus.codecs.compressors import ZlibCompressor
 
 
 def django_path(root: Path, name: str) -> Path:
@@ -23,7 +21,7 @@ def django_path(root: Path, name: str) -> Path:
 
 
 def django_entry(directory: Directory, name: str, now: Moment) -> Entry | None:
-    """The entry of Django's under `name`, for `load` to read. None where there is none, or it is damaged.
+    """The entry of Django's under `name`: stored is its compressed pickle. None where there is none, or it is damaged.
 
     Raises UnsafeLocation where others could have put it there: its end is a pickle, and its name is not in it.
     """
@@ -38,8 +36,3 @@ def django_entry(directory: Directory, name: str, now: Moment) -> Entry | None:
     except Exception:  # noqa: BLE001 - a damaged pickle may raise anything
         return None
     return Entry(name, now, lifetime, file.read())
-
-
-def load(stored: bytes, limit: int) -> Any:
-    """The value of such an entry: a compressed pickle, which may grow to `limit` bytes. Raises where it is damaged."""
-    return pickle.loads(ZlibCompressor().decompress(stored, limit))

@@ -14,12 +14,12 @@ from typing import Any, ClassVar, TypeVar
 from cacheplus.backends.base import BaseCache
 from cacheplus.backends.directories import check_private
 from cacheplus.backends.file_directory import PATIENCE, SUFFIX, Directory
-from cacheplus.backends.file_django import django_entry, django_path, load
+from cacheplus.backends.file_django import django_entry, django_path
 from cacheplus.backends.file_entry import Entry, head_size, may_begin
 from cacheplus.backends.file_room import Limit, Room
 from cacheplus.backends.moment import Moment
+from cacheplus.codecs.compressors import ZlibCompressor
 from cacheplus.codecs.record import COUNTABLE
-from cacheplus.exceptions import BadRecord, Flaw
 from cacheplus.store import SERVICE_MARK, Stored
 
 K = TypeVar("K")
@@ -215,9 +215,7 @@ class FileBasedCache(BaseCache):
         return head is None or may_begin(head, prefix)
 
     def _read_foreign(self, stored: bytes) -> Any:
-        if not self._accepts_django:
-            raise BadRecord(Flaw.SERIALIZER, "a pickle, and the alias's SERIALIZER is another")
-        return load(stored, self.options.max_bytes_decoded)
+        return self._load_django(ZlibCompressor().decompress(stored, self.options.max_bytes_decoded))
 
 
 def _each(things: Iterable[K], work: Callable[[K, float], T]) -> list[T]:

@@ -4,6 +4,7 @@ import shutil
 import stat
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,21 @@ class TestCulling:
         cache.set("key-3", 3)
         assert cache.get_many(["key-0", "key-1", "key-2", "key-3"]) == {"key-1": "new", "key-3": 3}
 
+    def test_what_is_deleted_while_it_is_looked_at_is_not_missed(self, make, monkeypatch):
+        cache, listing = make(MAX_ENTRIES=3), Directory.listing
+
+        def meanwhile(place, *, alone):
+            found = listing(place, alone=alone)
+            if place == path_of(cache, "key-1").parent:
+                path_of(cache, "key-1").unlink()
+            return found
+
+        fill(cache, 3)
+        monkeypatch.setattr(Directory, "listing", staticmethod(meanwhile))
+        cache.set("key-3", 3)
+        assert len(left(cache, 4)) == 2
+        assert 3 in left(cache, 4)
+
     def test_what_cannot_be_deleted_is_no_reason_to_refuse_a_value(self, make, monkeypatch):
         cache = make(MAX_ENTRIES=3)
         fill(cache, 3)
@@ -370,6 +386,14 @@ class TestDamage:
             path_of(cache).write_bytes(damage(b"damaged"))
             assert cache.add("key", value) is True
             assert cache.get("key") == value
+
+    @pytest.mark.parametrize("cut", [6, 30], ids=["no head", "half a head"])
+    def test_a_checksum_makes_no_entry_of_a_part(self, make, cut):
+        cache = make()
+        cache.set("key", "value")
+        body = path_of(cache).read_bytes()[:cut]
+        path_of(cache).write_bytes(body + zlib.crc32(body).to_bytes(4, "big"))
+        assert cache.get("key") is None
 
     def test_no_flipped_bit_is_a_wrong_counter(self, make):
         cache = make()
@@ -616,6 +640,14 @@ class TestFailure:
                 change(cache)
         assert cache.get("key") == 5
         assert cache.ttl("key") > 50
+
+    def test_a_swap_of_what_changed_meanwhile_changes_nothing(self, make):
+        cache = make()
+        cache.set("key", 5)
+        for name, expected in ((":1:key", 4), (":1:key", b"5"), (":1:missing", 5)):
+            for stored in (6, None):
+                assert cache._swap(name, expected, stored, 60) is False
+        assert cache.get("key") == 5
 
     def test_one_value_that_cannot_be_stored_keeps_no_other_from_being_stored(self, make, monkeypatch):
         cache, write = make(), Directory.write
