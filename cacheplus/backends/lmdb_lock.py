@@ -10,6 +10,7 @@ import fcntl
 import mmap
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 # Two numbers: how often the store was started anew, and when somebody last pleaded for the lock.
@@ -60,8 +61,11 @@ class FileLock:
         if time.monotonic_ns() - self._shared[1] < _PLEA:
             time.sleep(_COURTESY)
 
-    def acquire(self, deadline: float) -> None:
-        """Take the lock. Raises TimeoutError where another process keeps it until `deadline` (monotonic time)."""
+    def acquire(self, deadline: float, tick: Callable[[], None]) -> None:
+        """Take the lock. Raises TimeoutError where another process keeps it until `deadline` (monotonic time).
+
+        `tick` is called after each pause.
+        """
         pause, plead_at = _FIRST_PAUSE, time.monotonic() + PATIENCE
         while not self._try():
             now = time.monotonic()
@@ -71,6 +75,7 @@ class FileLock:
                 self.plead()
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+            tick()
 
     def _try(self) -> bool:
         try:

@@ -22,7 +22,7 @@ class Registry:
         self._lock = threading.Lock()
         self._stores: WeakValueDictionary[Path, Store] = WeakValueDictionary()
         self._kept: deque[Store] = deque(maxlen=_KEPT)
-        self._frozen: list[Store] | None = None
+        self._frozen: list[Store] = []
         self._is_hooked = False
 
     def store_at(self, location: str | os.PathLike[str]) -> Store:
@@ -51,20 +51,15 @@ class Registry:
         self._frozen = [store for store in list(self._stores.values()) if store.freeze()]
 
     def _after_fork(self) -> None:
-        frozen, self._frozen = self._frozen, None
-        if frozen is not None:
-            for store in frozen:
-                store.thaw()
-            self._lock.release()
+        for store in self._frozen:
+            store.thaw()
+        self._frozen = []
+        self._lock.release()
 
     def _after_fork_in_child(self) -> None:
-        frozen = self._frozen or []
-        if self._frozen is None:
-            self._lock = threading.Lock()
-        self._after_fork()
+        self._lock, self._frozen = threading.Lock(), []
         for store in list(self._stores.values()):
-            if store not in frozen:
-                store.forget()
+            store.forget()
 
 
 stores = Registry()

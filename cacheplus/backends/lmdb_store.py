@@ -7,7 +7,6 @@ file lock with a deadline first; see `lmdb_lock`.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,8 +19,9 @@ import lmdb
 from cacheplus.backends.lmdb_clock import MICROSECONDS, Clock
 from cacheplus.backends.lmdb_entries import Entries, Look, Tables
 from cacheplus.backends.lmdb_files import Files, State
-from cacheplus.backends.lmdb_lock import PATIENCE, FileLock
+from cacheplus.backends.lmdb_lock import FileLock
 from cacheplus.backends.lmdb_room import Room
+from cacheplus.backends.lmdb_turns import Turns
 
 T = TypeVar("T")
 
@@ -48,8 +48,6 @@ _LOOK_EVERY = MICROSECONDS // 10
 # What a writer sleeps while a reader holds on to pages that it needs, in seconds. Readers are done in microseconds,
 # but may lose the processor or the interpreter's lock meanwhile.
 _PAUSE = 0.001
-# What a fork waits for a thread that writes, in seconds.
-_FREEZE_WAIT = 5.0
 
 
 class Limits(NamedTuple):
@@ -124,7 +122,7 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.files = Files(directory)
-        self._threads = threading.Lock()
+        self._turns = Turns()
         self._opened: Opened | None = None
         self._pid = os.getpid()
         # How many ended read transactions LMDB keeps for the next. With one, a reader need not take the lock of the
@@ -145,6 +143,7 @@ class Store:
             if opened is None or not opened.is_current(self.files):
                 with self._alone(limits) as opened:
                     pass
+            self._turns.give_way()
             try:
                 return opened.read(job)
             except lmdb.Error as error:
@@ -184,30 +183,17 @@ class Store:
         """Hold the lock, among threads and then among processes, of the store that stands there now."""
         if self._pid != os.getpid():
             self.forget()
-        deadline = monotonic() + limits.wait
-        self._stop_threads(deadline)
-        try:
-            yield self._take(deadline, limits)
-        finally:
-            if self._opened is not None:
-                self._opened.lock.release()
-            self._threads.release()
-
-    def _stop_threads(self, deadline: float) -> None:
-        opened = self._opened
-        with suppress(ValueError):  # where another thread closes the store meanwhile
-            if opened is not None:
-                opened.lock.give_way()
-        while not self._threads.acquire(timeout=PATIENCE):
-            if monotonic() >= deadline:
-                raise TimeoutError(f"Other threads have been writing to {self.files.directory} for too long.")
-            with suppress(ValueError):
-                if opened is not None:
-                    opened.lock.plead()
+        deadline, opened = monotonic() + limits.wait, self._opened
+        with self._turns.turn(deadline, None if opened is None else opened.lock):
+            try:
+                yield self._take(deadline, limits)
+            finally:
+                if self._opened is not None:
+                    self._opened.lock.release()
 
     def _take(self, deadline: float, limits: Limits) -> Opened:
         if self._opened is not None:
-            self._opened.lock.acquire(deadline)
+            self._opened.lock.acquire(deadline, self._turns.step)
             if self._opened.is_current(self.files):
                 return self._opened
             self._drop()
@@ -220,7 +206,7 @@ class Store:
         while True:
             lock = FileLock(self.files.lock)
             with _closing_on_error(lock):
-                lock.acquire(deadline)
+                lock.acquire(deadline, self._turns.step)
                 if lock.is_in_place():
                     return lock
             lock.close()
@@ -318,19 +304,21 @@ class Store:
 
     def freeze(self) -> bool:
         """Before a fork: let no thread write, and close the store. False where a thread does not stop writing."""
-        is_frozen = self._threads.acquire(timeout=_FREEZE_WAIT)
+        is_frozen = self._turns.stop()
         if is_frozen:
             self._drop()
         return is_frozen
 
     def thaw(self) -> None:
-        """After the fork, in parent and child."""
-        self._pid = os.getpid()
-        self._threads.release()
+        """After the fork, in the parent."""
+        self._turns.go_on()
 
     def forget(self) -> None:
-        """In a child that was forked without `freeze`: use nothing of the parent's."""
-        self._pid, self._threads, self._spare = os.getpid(), threading.Lock(), 0
+        """In a child: no thread of the parent is here to end its turn, and nothing that was open may be used."""
+        if self._opened is not None:
+            # Forked without `freeze`.
+            self._spare = 0
+        self._pid, self._turns = os.getpid(), Turns()
         self._drop()
 
 
