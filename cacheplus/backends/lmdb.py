@@ -23,7 +23,7 @@ try:
     from cacheplus.backends import lmdb_files as files
     from cacheplus.backends.lmdb_entries import Entries, Look, look, over, rank_of, ttl_of
     from cacheplus.backends.lmdb_registry import stores
-    from cacheplus.backends.lmdb_room import BATCH, Room
+    from cacheplus.backends.lmdb_room import BATCH, OVERHEAD, Room
     from cacheplus.backends.lmdb_store import FAULTS, Limits, MapFull
 except ModuleNotFoundError as error:
     # The backend says so when it is built, with the line that installs the library.
@@ -50,7 +50,7 @@ class LMDBCache(BaseCache):
     # process: is_blocking stays True, and it takes the hop.
     is_native_async: ClassVar[bool] = True
     extra_options: ClassVar[Mapping[str, Option]] = {
-        "MAP_SIZE": Option(64 * 2**20, f"a whole number of bytes, {_SMALLEST_MAP} or more", _is_map_size),
+        "MAP_SIZE": Option(256 * 2**20, f"a whole number of bytes, {_SMALLEST_MAP} or more", _is_map_size),
         "LOCK_TIMEOUT": Option(0.5, "a number of seconds above 0", SECONDS),
     }
 
@@ -90,12 +90,11 @@ class LMDBCache(BaseCache):
     def _write(self, items: Mapping[str, Stored], ttl: float | None) -> list[str]:
         wires = {name: to_wire(stored) for name, stored in items.items()}
         fitting = {name: wire for name, wire in wires.items() if len(wire) <= self._limits.largest}
-        size = sum(map(len, fitting.values()))
-        if size > self._limits.largest or not self._put(fitting, ttl, size):
-            fitting = {name: wire for name, wire in fitting.items() if self._put({name: wire}, ttl, len(wire))}
+        if _volume(fitting) > self._limits.largest or not self._put(fitting, ttl):
+            fitting = {name: wire for name, wire in fitting.items() if self._put({name: wire}, ttl)}
         return [name for name in wires if name not in fitting]
 
-    def _put(self, wires: Mapping[str, bytes], ttl: float | None, size: int) -> bool:
+    def _put(self, wires: Mapping[str, bytes], ttl: float | None) -> bool:
         """Store all of `wires`; False where they find no room."""
 
         def put(entries: Entries, room: Room) -> None:
@@ -105,7 +104,7 @@ class LMDBCache(BaseCache):
                 entries.put(name, rank, wire)
 
         with suppress(MapFull):
-            self._store.write(put, self._limits, size)
+            self._store.write(put, self._limits, _volume(wires))
             return True
         return False
 
@@ -129,7 +128,7 @@ class LMDBCache(BaseCache):
             return added
 
         with suppress(MapFull):
-            return self._store.write(add, self._limits, sum(map(len, wires.values())))
+            return self._store.write(add, self._limits, _volume(wires))
         return set()
 
     def _swap(self, name: str, expected: Stored, stored: Stored | None, ttl: float | None) -> bool:
@@ -195,6 +194,11 @@ class LMDBCache(BaseCache):
                 hint="Set it to a directory on a disk of this machine, or use a store that has a server.",
                 id="cacheplus.E141",
             )
+
+
+def _volume(wires: Mapping[str, bytes]) -> int:
+    """Bytes that `wires` take in the store, about."""
+    return sum(len(wire) + 4 * len(name) + OVERHEAD for name, wire in wires.items())
 
 
 def _find(names: Sequence[str], get: Look, now: int) -> dict[str, Stored]:

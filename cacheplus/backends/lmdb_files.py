@@ -105,11 +105,11 @@ class Files:
             finally:
                 os.close(file)
 
-    def allocate(self, map_size: int) -> None:
-        """Take the disk space for all of the map now: a full disk later would kill whoever writes to it."""
+    def allocate(self, size: int) -> None:
+        """Take the disk space of the first `size` bytes of the data: where it is missing, a write to the map kills."""
         file = os.open(self.data, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            _allocate(file, map_size)
+            _allocate(file, size)
         finally:
             os.close(file)
 

@@ -16,7 +16,7 @@ _INTERVAL = 1 / 1024
 # Bytes of the map for each stamp, fence or lock: beyond that the oldest go.
 _PER_SERVICE = 2048
 # What an entry costs beside its value: its key, twice, and what LMDB notes.
-_OVERHEAD = 150
+OVERHEAD = 150
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Room:
         if self._has_many_services and is_service:
             entries.cull(2, services=True)
         if self._is_full:
-            self._shrink(entries, 2 * (size + _OVERHEAD))
+            self._shrink(entries, 2 * (size + OVERHEAD))
         if not is_service and most < self.map_size:
             _keep_below(entries, most, frequency)
 
@@ -53,7 +53,7 @@ class Room:
             self._shrink(entries, max(2 * size, self.map_size // 128))
 
     def _look(self, entries: Entries, size: int) -> None:
-        self._until_count -= size + _OVERHEAD
+        self._until_count -= size + OVERHEAD
         if self._until_count > 0:
             return
         self._until_count = int(self.map_size * _INTERVAL)

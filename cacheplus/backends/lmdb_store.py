@@ -6,20 +6,20 @@ file lock with a deadline first; see `lmdb_lock`.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import lmdb
 
-from cacheplus.backends.lmdb_clock import MICROSECONDS, Clock
-from cacheplus.backends.lmdb_entries import Entries, Look, Tables
+from cacheplus.backends.lmdb_entries import Entries, Look
 from cacheplus.backends.lmdb_files import Files, State
 from cacheplus.backends.lmdb_lock import FileLock
+from cacheplus.backends.lmdb_opened import Opened, attach, closing_on_error, environment
 from cacheplus.backends.lmdb_room import Room
 from cacheplus.backends.lmdb_turns import Turns
 
@@ -40,11 +40,10 @@ _DAMAGE = (
 # What this process knows of the store makes no sense: it opens it once more.
 _CONFUSION = (lmdb.BadRslotError, lmdb.BadTxnError, lmdb.PanicError)
 
-_TABLES = (b"entries", b"ordinary", b"services")
-_READERS = 1000
 _TRIES = 3
-# How long the files may have been replaced by somebody else before we notice, in microseconds of the store's clock.
-_LOOK_EVERY = MICROSECONDS // 10
+# Bytes that a write takes beside what it stores, and that are taken from the disk ahead of need.
+_WRITE = 2**17
+_AHEAD = 2**20
 # What a writer sleeps while a reader holds on to pages that it needs, in seconds. Readers are done in microseconds,
 # but may lose the processor or the interpreter's lock meanwhile.
 _PAUSE = 0.001
@@ -60,61 +59,6 @@ class Limits(NamedTuple):
     def largest(self) -> int:
         """The most bytes that one value may have: a larger one would push out far more than it is worth."""
         return self.map_size // 8
-
-
-@dataclass(slots=True)
-class Opened:
-    """The environment, and what goes with it."""
-
-    env: Any
-    tables: Tables
-    room: Room
-    clock: Clock
-    lock: FileLock
-    generation: int
-    identity: tuple[int, int] | None
-    pid: int
-    look_at: int = 0
-
-    def is_current(self, files: Files) -> bool:
-        """Whether this process opened it, and it is still the store that stands in its place."""
-        try:
-            # The pid on each use: uWSGI forks without a word to Python, and a child that reads here takes the place
-            # of its parent among the readers.
-            if self.pid != os.getpid() or self.lock.generation != self.generation:
-                return False
-        except ValueError:
-            return False  # another thread has closed it meanwhile
-        now = self.clock.now()
-        if self.look_at - _LOOK_EVERY <= now < self.look_at:
-            return True
-        if files.identity() != self.identity:
-            return False
-        self.look_at = now + _LOOK_EVERY
-        return True
-
-    def read(self, job: Callable[[Look, int], T]) -> T:
-        """`job(get, now)` on what is stored."""
-        with self.env.begin(self.tables.entries) as txn:
-            return job(txn.get, self.clock.now())
-
-    def write(self, job: Callable[[Entries, Room], T]) -> T:
-        """`job(entries, room)`, all of it or nothing. The caller holds the lock."""
-        with self.env.begin(write=True) as txn:
-            return job(Entries(txn, self.tables, self.clock.now()), self.room)
-
-    def is_held(self) -> bool:
-        """Whether somebody still reads what stood before the last write: what was freed since cannot be used yet."""
-        self.env.reader_check()
-        last = self.env.info()["last_txnid"]
-        # A table: process, thread, and the transaction that it reads, or a dash.
-        reads = [row.split()[-1] for row in self.env.readers().splitlines() if row.strip()]
-        return any(read.isdecimal() and int(read) < last for read in reads)
-
-    def close(self) -> None:
-        """Let go of everything. Transactions of other threads raise `lmdb.Error` at their next step."""
-        self.env.close()
-        self.lock.close()
 
 
 class Store:
@@ -165,6 +109,7 @@ class Store:
         with self._alone(limits) as current:
             opened = current
             while True:
+                opened = self._reserve(opened, size)
                 try:
                     return opened.write(job)
                 except lmdb.Error as error:
@@ -199,13 +144,13 @@ class Store:
             self._drop()
         self.files.prepare()
         lock = self._lock_in_place(deadline)
-        with _closing_on_error(lock):
+        with closing_on_error(lock):
             return self._open(lock, limits.map_size)
 
     def _lock_in_place(self, deadline: float) -> FileLock:
         while True:
             lock = FileLock(self.files.lock)
-            with _closing_on_error(lock):
+            with closing_on_error(lock):
                 lock.acquire(deadline, self._turns.step)
                 if lock.is_in_place():
                     return lock
@@ -222,42 +167,19 @@ class Store:
     def _start_anew(self, lock: FileLock, map_size: int) -> Opened:
         """Put an empty store in the place of what is there; every other process that has it open drops it."""
         self.files.lay_out()
-        lock.generation += 1
+        lock.board.generation += 1
         try:
-            self._environment(map_size).close()
-            self.files.allocate(map_size)
+            environment(self.files, map_size, self._spare).close()
+            self.files.allocate(_AHEAD)
+            lock.board.allocated, lock.board.used = _AHEAD, 0
             return self._attach(lock, self.files.complete(map_size))
         except BaseException:
             self.files.remove()
             raise
 
     def _attach(self, lock: FileLock, state: State) -> Opened:
-        env = self._environment(state.map_size)
-        with _closing_on_error(env):
-            with env.begin(write=True) as txn:
-                tables = Tables(*(env.open_db(name, txn=txn) for name in _TABLES))
-            env.reader_check()
-            room = Room(state.map_size, env.stat()["psize"])
-            place = (lock, lock.generation, self.files.identity(), os.getpid())
-            self._opened = Opened(env, tables, room, state.clock, *place)
+        self._opened = attach(self.files, lock, state, self._spare)
         return self._opened
-
-    def _environment(self, map_size: int) -> Any:
-        # Nothing is flushed: what a killed process wrote is in the page cache, and after a crash of the machine the
-        # store is checked.
-        return lmdb.open(
-            os.fspath(self.files.directory),
-            map_size=map_size,
-            max_dbs=len(_TABLES),
-            max_readers=_READERS,
-            max_spare_txns=self._spare,
-            mode=0o600,
-            sync=False,
-            metasync=False,
-            writemap=True,
-            meminit=False,
-            readahead=False,
-        )
 
     # When something is wrong
 
@@ -288,9 +210,32 @@ class Store:
             return self._reopen(opened, anew=True)
         return opened
 
+    def _reserve(self, opened: Opened, size: int) -> Opened:
+        """Take the disk space that a write may need before it needs it: to find the disk full then would kill us.
+
+        A write copies no more than what is there, and adds less than four times what it brings. Where the disk is full
+        the store is started anew, which leaves it some space.
+        """
+        board, need = opened.lock.board, 4 * size + _WRITE
+        if board.allocated >= opened.room.map_size:
+            return opened
+        if board.allocated < 2 * board.used + need:
+            board.used = (opened.env.info()["last_pgno"] + 1) * opened.room.page_size
+            wanted = min(2 * board.used + need + _AHEAD, opened.room.map_size)
+            if wanted > board.allocated:
+                try:
+                    self.files.allocate(wanted)
+                except OSError as error:
+                    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                        raise
+                    return self._reopen(opened, anew=True)
+                board.allocated = wanted
+        board.used += need
+        return opened
+
     def _reopen(self, opened: Opened, *, anew: bool) -> Opened:
         self._opened = None
-        with _closing_on_error(opened.lock):
+        with closing_on_error(opened.lock):
             opened.env.close()
             start = self._start_anew if anew else self._open
             return start(opened.lock, opened.room.map_size)
@@ -320,11 +265,3 @@ class Store:
             self._spare = 0
         self._pid, self._turns = os.getpid(), Turns()
         self._drop()
-
-
-@contextmanager
-def _closing_on_error(thing: Any) -> Iterator[None]:
-    with ExitStack() as stack:
-        stack.callback(thing.close)
-        yield
-        stack.pop_all()

@@ -53,7 +53,7 @@ class Turns:
                 raise TimeoutError("Other threads have been writing to the same store for too long.")
             with suppress(ValueError):
                 if lock is not None:
-                    lock.plead()
+                    lock.board.plead()
         self.step()
 
     def step(self) -> None:
