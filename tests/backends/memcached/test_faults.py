@@ -11,50 +11,20 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import _pylibmc
 import pytest
 
 from cacheplus.backends.memcached import PyLibMCCache, PyMemcacheCache
 from cacheplus.exceptions import CacheFault
-from cacheplus.signals import cache_error
+from tests.memcached_clients import CLIENTS, is_old
 from tests.servers import Memcached
 
-ROOT = Path(__file__).parents[2]
-CLIENTS = {
-    "pymemcache": (PyMemcacheCache, {}),
-    "pylibmc": (PyLibMCCache, {}),
-    "pylibmc-binary": (PyLibMCCache, {"binary": True}),
-}
-
-
-@pytest.fixture(params=CLIENTS)
-def build(request):
-    """Makes backends for one client library."""
-    cls, defaults = CLIENTS[request.param]
-    prefix = secrets.token_hex(4)
-
-    def build(location, **options):
-        return cls(location, {"KEY_PREFIX": prefix, "OPTIONS": {**defaults, **options}})
-
-    return build
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def server():
     with Memcached() as server:
         yield server
-
-
-@pytest.fixture
-def faults():
-    seen = []
-
-    def listen(operation, error, **_):
-        seen.append((operation, type(error).__name__))
-
-    cache_error.connect(listen)
-    yield seen
-    cache_error.disconnect(listen)
 
 
 def freeze(server):
@@ -187,11 +157,6 @@ def spread(cache, count=40):
         except cache.faults:
             second.append(key)
     return first, second
-
-
-def is_old(cache):
-    """Whether this is a libmemcached of before 1.0.18."""
-    return isinstance(cache, PyLibMCCache) and _pylibmc.libmemcached_version < "1.0.18"
 
 
 def hit_again(cache, key):
