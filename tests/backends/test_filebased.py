@@ -60,11 +60,12 @@ def make(location):
 
 
 @pytest.fixture
-def listed(monkeypatch):
+def listed():
     """The directories that are listed from now on."""
     listed, scandir = [], os.scandir
-    monkeypatch.setattr(os, "scandir", lambda place: listed.append(Path(place)) or scandir(place))
-    return listed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "scandir", lambda place: listed.append(Path(place)) or scandir(place))
+        yield listed
 
 
 def path_of(cache, key="key"):
