@@ -111,9 +111,9 @@ class CacheAlias(Primitives):
     def make_and_validate_key(self, key: Any, version: Any = None) -> str:
         """The final name of `key`. Under KEY_POLICY "hash" a name that memcached would refuse is digested."""
         name = str(self.make_key(key, version=version))
-        if self.options.key_policy == "hash" and _is_refused(name):
-            name = str(self.make_key(_digest(name), version=version))
-            name = _digest(name) if _is_refused(name) else name
+        if self.options.key_policy == "hash" and is_refused(name):
+            name = str(self.make_key(digest_of(name), version=version))
+            name = digest_of(name) if is_refused(name) else name
         self.validate_key(name)
         return name
 
@@ -140,7 +140,7 @@ class CacheAlias(Primitives):
         return str(self.make_key(f"{SERVICE_MARK}{key}", version=0))
 
     def _lock_name(self, key: Any) -> str:
-        return self._service_name(f"lock.{_digest(str(key))}")
+        return self._service_name(f"lock.{digest_of(str(key))}")
 
     def _version(self, version: Any) -> Any:
         return self.version if version is None else version
@@ -224,10 +224,10 @@ class CacheAlias(Primitives):
         )
 
 
-def _is_refused(name: str) -> bool:
+def is_refused(name: str) -> bool:
     """Whether memcached would refuse the name; its limit counts bytes."""
     return bool(_UNSAFE.search(name)) or len(name.encode(errors="surrogatepass")) > MEMCACHE_MAX_KEY_LENGTH
 
 
-def _digest(name: str) -> str:
+def digest_of(name: str) -> str:
     return "h." + blake2b(name.encode(errors="surrogatepass"), digest_size=20).hexdigest()

@@ -20,7 +20,7 @@ from django.core.cache.backends.base import (
     memcache_key_warnings,
 )
 
-from cacheplus.backends.alias import _digest, _is_refused
+from cacheplus.backends.alias import digest_of, is_refused
 from cacheplus.backends.base import BaseCache
 from cacheplus.backends.memcached_item import PAST, Item, is_foreign, pack, seconds_left, term_of, unpack
 from cacheplus.backends.options import SECONDS, TABLE, Option, client_options, value_of
@@ -116,7 +116,7 @@ class MemcachedCache(BaseCache):
 
     def validate_key(self, key: str) -> None:
         """Refuse a final key that memcached would, in Django's words. The limit counts bytes."""
-        if not _is_refused(key):
+        if not is_refused(key):
             return
         for warning in memcache_key_warnings(key):
             raise InvalidCacheKey(warning)
@@ -288,4 +288,4 @@ def _wire_name(name: str) -> str:
         is_sendable = name.isascii() or bool(name.encode())
     except UnicodeEncodeError:
         is_sendable = False
-    return name if is_sendable and not _is_refused(name) else _digest(name)
+    return name if is_sendable and not is_refused(name) else digest_of(name)
