@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from django.core import checks
 from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.checks.caches import E001
 
+from cacheplus.backends.directories import flaws
 from cacheplus.checks.aliases import our_aliases
 from cacheplus.checks.paths import ancestry
 from cacheplus.conf import setting
@@ -91,26 +91,13 @@ def _relation(cache: Path, roots: set[Path]) -> str:
 def _flaw(directory: Path) -> str:
     """What is the matter with the directory of a cache, in words that follow its name; empty if nothing is."""
     try:
-        found = directory.lstat()
+        flaw = next(flaws(directory), "")
     except FileNotFoundError:
         parent = next(path for path in directory.absolute().parents if path.exists())
         return "" if _is_writable(parent) else f"does not exist and cannot be made in {str(parent)!r}"
     except (OSError, ValueError) as error:
         return f"cannot be looked at ({error})"
-    return next(_flaws(directory, found), "")
-
-
-def _flaws(directory: Path, found: os.stat_result) -> Iterator[str]:
-    if stat.S_ISLNK(found.st_mode):
-        yield "is a symbolic link, which may be changed to lead elsewhere"
-    if not stat.S_ISDIR(found.st_mode):
-        yield "is no directory"
-    if os.name == "posix" and found.st_uid != os.geteuid():
-        yield f"belongs to user {found.st_uid}, and this process runs as user {os.geteuid()}"
-    if os.name == "posix" and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        yield f"can be written to by other users (mode {stat.S_IMODE(found.st_mode):04o})"
-    if not _is_writable(directory):
-        yield "cannot be written to"
+    return flaw or ("" if _is_writable(directory) else "cannot be written to")
 
 
 def _is_writable(directory: Path) -> bool:
