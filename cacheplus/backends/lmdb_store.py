@@ -28,17 +28,19 @@ T = TypeVar("T")
 FAULTS: tuple[type[BaseException], ...] = (lmdb.Error, OSError)
 MapFull: type[Exception] = lmdb.MapFullError
 
-# What is in the files makes no sense: they go, and an empty store takes their place.
+# What is seen makes no sense. It may be this process that is confused, so the store is opened once more; where that
+# does not help the files are damaged, and an empty store takes their place.
 _DAMAGE = (
     lmdb.BadDbiError,
+    lmdb.BadRslotError,
+    lmdb.BadTxnError,
     lmdb.CorruptedError,
     lmdb.IncompatibleError,
     lmdb.InvalidError,
     lmdb.PageNotFoundError,
+    lmdb.PanicError,
     lmdb.VersionMismatchError,
 )
-# What this process knows of the store makes no sense: it opens it once more.
-_CONFUSION = (lmdb.BadRslotError, lmdb.BadTxnError, lmdb.PanicError)
 
 _TRIES = 3
 # Bytes that a write takes beside what it stores, and that are taken from the disk ahead of need.
@@ -97,7 +99,7 @@ class Store:
                 with self._alone(limits) as current:
                     # A fork, or another thread that met the same, may have dealt with it.
                     if current is opened:
-                        self._mend(opened, error, 0)
+                        self._mend(opened, error, tries)
 
     def write(self, job: Callable[[Entries, Room], T], limits: Limits, size: int = 0) -> T:
         """`job(entries, room)`, all of it or nothing; it may be called again. `size` is how many bytes it adds.
@@ -119,7 +121,7 @@ class Store:
                     tries -= 1
                     if not tries:
                         raise
-                    opened = self._mend(opened, error, size)
+                    opened = self._mend(opened, error, tries, size)
 
     # Under the lock
 
@@ -183,7 +185,7 @@ class Store:
 
     # When something is wrong
 
-    def _mend(self, opened: Opened, error: Exception, size: int) -> Opened:
+    def _mend(self, opened: Opened, error: Exception, tries: int, size: int = 0) -> Opened:
         """Do what makes another try worth while, and return the store for it. Raises `error` where nothing does."""
         if isinstance(error, lmdb.MapFullError):
             return self._make_room(opened, size)
@@ -192,9 +194,9 @@ class Store:
             return opened
         if isinstance(error, lmdb.BadRslotError):
             self._spare = 0
-        if not isinstance(error, _DAMAGE + _CONFUSION):
+        if not isinstance(error, _DAMAGE):
             raise error
-        return self._reopen(opened, anew=isinstance(error, _DAMAGE))
+        return self._reopen(opened, anew=tries == 1)
 
     def _make_room(self, opened: Opened, size: int) -> Opened:
         """Delete entries from a full map, and return the store to go on with."""
