@@ -1,6 +1,7 @@
 """A Redis server, or the way to it, that fails."""
 
 import asyncio
+import gc
 import secrets
 import signal
 import socket
@@ -95,11 +96,14 @@ def interrupted(after):
         raise KeyboardInterrupt
 
     former = signal.signal(signal.SIGALRM, interrupt)
+    # A callback of the collector, such as hypothesis has one, could not let the interrupt out.
+    gc.disable()
     signal.setitimer(signal.ITIMER_REAL, after)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        gc.enable()
         signal.signal(signal.SIGALRM, former)
 
 
