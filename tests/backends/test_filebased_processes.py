@@ -185,7 +185,7 @@ class TestStopped:
         start = time.monotonic()
         with pytest.raises(TimeoutError, match=r"Another process has been writing to .*/values/\w\w"):
             call(cache)
-        assert 0.4 < time.monotonic() - start < 1.5
+        assert 0.4 < time.monotonic() - start < 4
 
     def test_a_call_about_many_keys_waits_once(self, cache, stopped):
         keys = ["key", in_part_of(cache, "key"), "counter", "free"]
@@ -194,7 +194,7 @@ class TestStopped:
             cache.set_many(dict.fromkeys(keys, "new"))
         with pytest.raises(TimeoutError):
             cache.clear()
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 6
         assert cache.get_many(keys) == {}
 
     def test_what_could_not_be_replaced_or_deleted_is_not_served(self, cache, stopped):

@@ -146,7 +146,7 @@ class TestThreads:
                     start = time.monotonic()
                     cache.set(name, name)
                     slowest = max(slowest, time.monotonic() - start)
-                assert slowest < 0.5
+                assert slowest < 2
             except BaseException as error:  # noqa: BLE001 - handed over to the thread that asks
                 errors.append(error)
 
@@ -256,7 +256,7 @@ class TestStopped:
         start = time.monotonic()
         with pytest.raises(TimeoutError, match=f"Another process has been writing to {cache._location}"):
             call(cache)
-        assert 0.4 < time.monotonic() - start < 1
+        assert 0.4 < time.monotonic() - start < 4
 
     def test_reads_do_not_wait(self, cache, stopped):
         start = time.monotonic()
@@ -272,7 +272,7 @@ class TestStopped:
         assert cache.add("new", 1) is False
         assert cache.touch("key") is False
         assert cache.get("new") is None
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 4
 
     def test_threads_that_wait_give_up_together(self, make, stopped):
         took = []
@@ -289,7 +289,7 @@ class TestStopped:
         for thread in threads:
             thread.join()
         assert len(took) == 6
-        assert max(took) < 1
+        assert max(took) < 4
 
     def test_all_is_well_once_it_goes_on_or_dies(self, cache, stopped):
         with pytest.raises(TimeoutError):
