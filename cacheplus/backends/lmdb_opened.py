@@ -37,6 +37,7 @@ class Opened:
     identity: tuple[int, int] | None
     pid: int
     look_at: int = 0
+    is_writing: bool = False
 
     def is_current(self, files: Files) -> bool:
         """Whether this process opened it, and it is still the store that stands in its place."""
@@ -62,8 +63,12 @@ class Opened:
 
     def write(self, job: Callable[[Entries, Room], T]) -> T:
         """`job(entries, room)`, all of it or nothing. The caller holds the lock."""
-        with self.env.begin(write=True) as txn:
-            return job(Entries(txn, self.tables, self.clock.now()), self.room)
+        self.is_writing = True
+        try:
+            with self.env.begin(write=True) as txn:
+                return job(Entries(txn, self.tables, self.clock.now()), self.room)
+        finally:
+            self.is_writing = False
 
     def is_held(self) -> bool:
         """Whether somebody still reads what stood before the last write: what was freed since cannot be used yet."""

@@ -75,6 +75,8 @@ class Store:
         # table of readers, which a process that was stopped may hold. After a fork past our hooks it is none: parent
         # and child would free each other's place in that table.
         self._spare = 1
+        # What a child inherited in the middle of a write of another thread, whose end LMDB would wait for.
+        self._abandoned: list[Opened] = []
 
     @property
     def is_open(self) -> bool:
@@ -160,7 +162,9 @@ class Store:
 
     def _open(self, lock: FileLock, map_size: int) -> Opened:
         """Open what is there if it can be trusted, else start anew."""
-        state = self.files.trusted(map_size)
+        # LMDB does not open the same files twice in a process.
+        is_open = any(opened.identity == self.files.identity() for opened in self._abandoned)
+        state = None if is_open else self.files.trusted(map_size)
         if state is not None:
             with suppress(*_DAMAGE):
                 return self._attach(lock, state)
@@ -262,8 +266,13 @@ class Store:
 
     def forget(self) -> None:
         """In a child: no thread of the parent is here to end its turn, and nothing that was open may be used."""
-        if self._opened is not None:
+        opened, self._opened = self._opened, None
+        self._pid, self._turns = os.getpid(), Turns()
+        if opened is not None:
             # Forked without `freeze`.
             self._spare = 0
-        self._pid, self._turns = os.getpid(), Turns()
-        self._drop()
+            if opened.is_writing:
+                self._abandoned.append(opened)
+                opened.lock.close()
+            else:
+                opened.close()

@@ -115,6 +115,28 @@ tell([set(found) == {True}, errors, reads > 100, cache.get("count")])
     assert run(code) == [True, [], True, 20]
 
 
+def test_a_fork_past_python_in_the_middle_of_a_write_of_another_thread(run):
+    """LMDB would wait for the end of that write, which never comes in the child. The store is worth less than that."""
+    code = """
+inside = threading.Event()
+def linger(entries, room):
+    inside.set()
+    time.sleep(0.2)
+writer = threading.Thread(target=cache._store.write, args=(linger, cache._limits))
+writer.start()
+inside.wait()
+def use(number):
+    cache.set(f"child-{number}", "value")
+    return cache.get(f"child-{number}")
+heard = four(ctypes.PyDLL(None).fork, use)
+writer.join()
+found = answers(heard)
+cache.set("key", "value")
+tell([found, cache.get("key")])
+"""
+    assert run(code, "libc") == [["value"] * 4, "value"]
+
+
 def test_a_child_does_not_keep_the_lock_of_its_parent(run):
     """The child outlives a parent that was killed; a file that it inherited would keep the lock."""
     code = """
