@@ -8,6 +8,7 @@ import pytest
 
 from cacheplus.backends.lmdb import LMDBCache
 from cacheplus.backends.lmdb_entries import Key, rank_of, ttl_of
+from cacheplus.backends.lmdb_files import Files
 
 HOUR = 3600
 
@@ -97,6 +98,7 @@ class TestTimes:
         cache.set("key", 2**63 - 1, 50)
         assert cache.incr("key") == 2**63
         assert cache.incr("key", -1) == 2**63 - 1
+        assert cache.incr("key", 10**25) == cache.get("key") == 2**63 - 1 + 10**25
         assert 49 < cache.ttl("key") <= 50
 
 
@@ -116,6 +118,21 @@ class TestCount:
             cache.set(f"later-{n}", 1, None)
         assert cache.get("old") is None
         assert cache.get("later-19") == 1
+
+    def test_what_is_stored_again_goes_by_its_new_time_and_counts_once(self, make):
+        cache = make(MAX_ENTRIES=10)
+        for call in (cache.set, cache.set, lambda key, _value, ttl: cache.touch(key, ttl)):
+            cache.set("key", "value", 0.01)
+            call("key", "value", 5 * HOUR)
+        for _ in range(30):
+            cache.set("key", "value", 5 * HOUR)
+        for n in range(9):
+            cache.set(f"key-{n}", n, HOUR)
+        assert len(cache.get_many(["key", *(f"key-{n}" for n in range(9))])) == 10
+        time.sleep(0.02)
+        for n in range(30):
+            cache.set(f"later-{n}", n, HOUR)
+        assert cache.get("key") == "value"
 
     def test_a_frequency_of_0_empties_the_store(self, make):
         cache = make(MAX_ENTRIES=5, CULL_FREQUENCY=0)
@@ -187,10 +204,13 @@ class TestAsync:
             ("read", True),
         ]
 
-    def test_the_store_is_not_opened_in_the_event_loop(self, cache, location):
-        async def use():
-            return await cache.aget("key"), await cache.attl("key")
-
+    @pytest.mark.parametrize(("call", "answer"), [("aget", "value"), ("attl", None)])
+    def test_the_store_is_not_opened_in_the_event_loop(self, cache, monkeypatch, call, answer):
         cache.set("key", "value", None)
         cache._store._drop()
-        assert asyncio.run(use()) == ("value", None)
+        threads = []
+        prepare = Files.prepare
+        monkeypatch.setattr(Files, "prepare", lambda files: (threads.append(threading.get_ident()), prepare(files)))
+        assert asyncio.run(getattr(cache, call)("key")) == answer
+        assert threads
+        assert threading.get_ident() not in threads

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from cacheplus.backends import lmdb_clock, lmdb_files
 from cacheplus.backends.directories import UnsafeLocation
 from cacheplus.backends.lmdb import LMDBCache
+from cacheplus.backends.lmdb_lock import FileLock
 from cacheplus.backends.lmdb_registry import stores
 from tests.processes import process
 
@@ -258,6 +260,7 @@ class TestDamage:
 
 
 LEAVE = """
+cache.get("key-1")
 tell(cache.get("key-1"))
 sys.stdin.readline()
 tell(cache.get("key-1"))
@@ -300,6 +303,19 @@ class TestReplaced:
             assert cache.get("key") == "new"
             other.go()
             assert other.heard() == "value"
+
+    def test_a_lock_that_was_replaced_while_somebody_waited_for_it_is_not_believed(self, cache):
+        cache._store.files.prepare()
+        held = FileLock(cache._store.files.lock)
+        held.acquire(time.monotonic(), lambda: None)
+        waiting = threading.Thread(target=cache.set, args=("key", "value"))
+        waiting.start()
+        time.sleep(0.05)
+        cache._store.files.lock.unlink()
+        held.close()
+        waiting.join()
+        assert cache._store._opened.lock.is_in_place()
+        assert cache.get("key") == "value"
 
     def test_a_lock_file_that_goes_alone_does_no_harm(self, cache, location):
         cache.set("key", "value")
@@ -387,13 +403,24 @@ class TestClock:
 
     @pytest.mark.parametrize("tear", [bytes(PAGE), random.Random(2).randbytes(PAGE)], ids=["lost", "torn"])
     def test_what_a_crash_of_the_machine_tore_is_started_anew(self, cache, location, restart, tear):
-        cache.set_many({f"key-{n}": str(n) * 300 for n in range(2000)}, 1000)
+        """Though no read would meet the page: it is of the index."""
+        data = {f"key-{n}": "x" * 300 for n in range(1000)}
+        cache.set_many(data, 1000)
         restart(10)
-        with (location / "data.mdb").open("r+b") as data:
-            data.seek(60 * PAGE)
-            data.write(tear)
+        with (location / "data.mdb").open("r+b") as file:
+            pages = file.read()
+            counts = [pages[at : at + PAGE].count(b":1:key-") for at in range(0, len(pages), PAGE)]
+            assert max(counts) > 50
+            file.seek(counts.index(max(counts)) * PAGE)
+            file.write(tear)
         os.utime(location / "data.mdb", (0, 0))
-        assert cache.get_many([f"key-{n}" for n in range(2000)]) == {}
+        assert cache.get_many(data) == {}
+
+    def test_what_an_orderly_restart_of_the_machine_left_is_kept(self, cache, restart):
+        data = {f"key-{n}": "x" * 300 for n in range(1000)}
+        cache.set_many(data, 1000)
+        restart(10)
+        assert cache.get_many(data) == data
 
     def test_without_a_boot_id_the_wall_clock_counts(self, times, cache, monkeypatch):
         for module in (lmdb_clock, lmdb_files):

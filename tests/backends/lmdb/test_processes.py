@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from cacheplus.backends.lmdb_lock import FileLock
 from tests.processes import process, together
 
 HOLD = """
@@ -24,6 +25,12 @@ held = cache._store.read(stop, cache._limits)
 tell("old" in held)
 tell(cache.get("key"))
 """
+
+
+def took(call):
+    start = time.monotonic()
+    call()
+    return time.monotonic() - start
 
 
 class TestTogether:
@@ -159,6 +166,23 @@ class TestThreads:
         for thread in threads:
             thread.join()
         assert errors == []
+
+    def test_who_waits_long_is_given_way(self, cache):
+        """By every process: a lock that is polled for is free too shortly if its owner takes it again at once."""
+        cache.set("key", "value")
+        lock, other = (FileLock(cache._store.files.lock) for _ in range(2))
+        try:
+            lock.acquire(time.monotonic(), lambda: None)
+            assert took(other.give_way) < 0.003
+            with pytest.raises(TimeoutError):
+                other.acquire(time.monotonic() + 0.05, lambda: None)
+            lock.release()
+            assert took(lambda: cache.set("key", "value")) > 0.003
+            time.sleep(0.06)
+            assert took(other.give_way) < 0.003
+        finally:
+            lock.close()
+            other.close()
 
     def test_a_writer_without_a_pause_lets_others_in(self, cache):
         code = """
