@@ -2,6 +2,7 @@ import secrets
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -258,18 +259,17 @@ def test_a_counter_that_left_64_bits_never_wraps(cache):
     assert cache.incr("count") == 2**64 + 3 * 2**32
 
 
-def test_threads_that_count_up_and_down_lose_nothing(cache):
-    def work():
+def test_threads_that_count_up_and_down_lose_nothing(build):
+    cache = build(SOCKET_TIMEOUT=30)
+
+    def work(_):
         for _ in range(50):
             cache.incr("count", 3)
             cache.decr("count", 2)
 
     cache.set("count", 0)
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
     assert cache.get("count") == 200
 
 
