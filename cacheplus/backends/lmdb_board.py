@@ -1,4 +1,4 @@
-"""What the processes that share an lmdb store tell one another: four numbers in shared memory."""
+"""What the processes that share an lmdb store tell one another: five numbers in shared memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import mmap
 import os
 import time
 
-_NUMBERS = 4
-_GENERATION, _PLEA, _ALLOCATED, _USED = range(_NUMBERS)
+_NUMBERS = 5
+_GENERATION, _PLEA, _ALLOCATED, _USED, _TURN = range(_NUMBERS)
 _SIZE = 8 * _NUMBERS
 # How long a plea counts, in nanoseconds.
 _PLEA_LASTS = 50_000_000
@@ -52,6 +52,15 @@ class Board:
     @used.setter
     def used(self, value: int) -> None:
         self._numbers[_USED] = value
+
+    @property
+    def turn(self) -> int:
+        """How often the lock was taken. Whoever takes it adds one."""
+        return self._numbers[_TURN]
+
+    @turn.setter
+    def turn(self, value: int) -> None:
+        self._numbers[_TURN] = value
 
     def plead(self) -> None:
         """Tell that somebody has waited long for the lock."""

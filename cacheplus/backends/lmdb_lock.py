@@ -23,10 +23,14 @@ _COURTESY = 0.004
 
 
 class FileLock:
-    """The lock file at `path`, made where it is missing. Between threads it does nothing; see `lmdb_turns`."""
+    """The lock file at `path`, made where it is missing. Between threads it does nothing; see `lmdb_turns`.
 
-    def __init__(self, path: Path) -> None:
+    `stuck_at` is the turn in which somebody kept the lock for as long as another lock of this file waited, if any.
+    """
+
+    def __init__(self, path: Path, stuck_at: int = -1) -> None:
         self._path = path
+        self.stuck_at = stuck_at
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(self._file, 0o600)  # whatever the umask
@@ -43,18 +47,22 @@ class FileLock:
     def acquire(self, deadline: float, tick: Callable[[], None]) -> None:
         """Take the lock. Raises TimeoutError where another process keeps it until `deadline` (monotonic time).
 
-        `tick` is called after each pause.
+        Where that was waited for once in vain it raises at once, until somebody else has had the lock: a page that
+        writes a lot waits for a stopped process only once. `tick` is called after each pause.
         """
+        turn = self.board.turn
         pause, plead_at = _FIRST_PAUSE, time.monotonic() + PATIENCE
         while not self._try():
             now = time.monotonic()
-            if now >= deadline:
+            if now >= deadline or turn == self.stuck_at:
+                self.stuck_at = turn if self.board.turn == turn else -1
                 raise TimeoutError(f"Another process has been writing to {self._path.parent} for too long.")
             if now >= plead_at:
                 self.board.plead()
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             tick()
+        self.board.turn += 1
 
     def _try(self) -> bool:
         try:

@@ -71,6 +71,8 @@ class Store:
         self._turns = Turns()
         self._opened: Opened | None = None
         self._pid = os.getpid()
+        # What a lock knows that was closed because the store could not be opened.
+        self._stuck_at = -1
         # How many ended read transactions LMDB keeps for the next. With one, a reader need not take the lock of the
         # table of readers, which a process that was stopped may hold. After a fork past our hooks it is none: parent
         # and child would free each other's place in that table.
@@ -153,9 +155,12 @@ class Store:
 
     def _lock_in_place(self, deadline: float) -> FileLock:
         while True:
-            lock = FileLock(self.files.lock)
+            lock = FileLock(self.files.lock, self._stuck_at)
             with closing_on_error(lock):
-                lock.acquire(deadline, self._turns.step)
+                try:
+                    lock.acquire(deadline, self._turns.step)
+                finally:
+                    self._stuck_at = lock.stuck_at
                 if lock.is_in_place():
                     return lock
             lock.close()

@@ -315,6 +315,48 @@ class TestStopped:
         assert len(took) == 6
         assert max(took) < 4
 
+    def test_many_writes_wait_only_once(self, make, stopped):
+        """F3: a page of forty fragments is late by one wait and not by forty."""
+        cache = make(ON_FAULT="miss")
+        start = time.monotonic()
+        assert [cache.add(f"fragment-{number}", "new") for number in range(40)] == [False] * 40
+        assert 0.4 < time.monotonic() - start < 4
+
+    def test_a_process_that_has_yet_to_open_the_store_waits_only_once(self, cache, stopped):
+        code = """
+            tell("started")
+            start = time.monotonic()
+            failed = 0
+            for _ in range(40):
+                try:
+                    cache.get("key")
+                except TimeoutError:
+                    failed += 1
+            tell([failed, time.monotonic() - start])
+        """
+        with process(cache, code) as late:
+            late.go()
+            assert late.heard() == "started"
+            failed, seconds = late.heard()
+        assert failed == 40
+        assert seconds < 6
+
+    def test_the_next_one_who_has_the_lock_is_waited_for_again(self, location):
+        location.mkdir()
+        holder, waiter = (FileLock(location / "writer.lock") for _ in range(2))
+
+        def waited():
+            start = time.monotonic()
+            with pytest.raises(TimeoutError):
+                waiter.acquire(start + 0.2, lambda: None)
+            return time.monotonic() - start > 0.1
+
+        for _ in range(2):
+            holder.acquire(time.monotonic(), lambda: None)
+            assert [waited() for _ in range(3)] == [True, False, False]
+            holder.release()
+        waiter.acquire(time.monotonic(), lambda: None)
+
     def test_all_is_well_once_it_goes_on_or_dies(self, cache, stopped):
         with pytest.raises(TimeoutError):
             cache.set("key", "new")
