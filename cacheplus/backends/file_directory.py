@@ -25,6 +25,12 @@ _LOCK = ".lock"
 _LOCK_PAUSE = 0.00005
 _MODE = 0o600
 
+# Until when a place is not waited for that long again: whoever keeps its lock is stopped, or hardly gets on, and a page
+# that writes a lot would wait each time. The threads of a process have backends, and directories, of their own.
+_stuck: dict[Path, float] = {}
+_STUCK_FOR = 1.0
+_LITTLE_PATIENCE = 0.01
+
 
 class Tally:
     """How many entries there are, for as long as its lock is held.
@@ -63,7 +69,8 @@ class Directory:
     def locked(self, place: Path, patience: float = PATIENCE) -> Iterator[Tally]:
         """Alone in `place`, a directory below the root, among all processes and threads; it is made if it is missing.
 
-        Raises TimeoutError if it does not come free in `patience` seconds, UnsafeLocation where others may write to it.
+        Raises TimeoutError if it does not come free in `patience` seconds, or much earlier for a second after that,
+        and UnsafeLocation where others may write to it.
         """
         lock = self._acquire(place, patience)
         try:
@@ -74,12 +81,18 @@ class Directory:
             os.close(lock)
 
     def _acquire(self, place: Path, patience: float) -> int:
-        deadline = time.monotonic() + patience
+        since = time.monotonic()
+        if since < _stuck.get(place, 0.0):
+            patience = min(patience, _LITTLE_PATIENCE)
         while True:
             lock = self._open_lock(place)
             try:
-                _wait(lock, deadline, f"Another process has been writing to {place} for {patience} seconds.")
+                if not _wait(lock, since + patience):
+                    if patience == PATIENCE:
+                        _stuck[place] = time.monotonic() + _STUCK_FOR
+                    raise TimeoutError(f"Another process has been writing to {place} for too long.")
                 if os.fstat(lock).st_nlink:
+                    _stuck.pop(place, None)
                     return lock
             except BaseException:
                 os.close(lock)
@@ -178,13 +191,14 @@ def _is_own(found: os.stat_result) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
 
 
-def _wait(lock: int, deadline: float, complaint: str) -> None:
+def _wait(lock: int, deadline: float) -> bool:
+    """Take a lock; False where it does not come free by the deadline (monotonic time)."""
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise TimeoutError(complaint) from None
+                return False
             time.sleep(_LOCK_PAUSE)
         else:
-            return
+            return True

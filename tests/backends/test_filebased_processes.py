@@ -197,6 +197,13 @@ class TestStopped:
         assert time.monotonic() - start < 6
         assert cache.get_many(keys) == {}
 
+    def test_many_writes_wait_only_once(self, make, stopped):
+        """F3: a page of forty fragments is late by one wait and not by forty, whichever thread stores it."""
+        start = time.monotonic()
+        for _ in range(40):
+            assert make(ON_FAULT="miss").add("key", "new") is False
+        assert 0.4 < time.monotonic() - start < 4
+
     def test_what_could_not_be_replaced_or_deleted_is_not_served(self, cache, stopped):
         other = in_part_of(cache, "key")
         shutil.copy(cache._path(":1:key"), cache._path(f":1:{other}"))
@@ -227,6 +234,8 @@ class TestStopped:
         assert cache.get("key") == "old"
 
     def test_once_it_is_gone_all_goes_on(self, cache, stopped):
+        with pytest.raises(TimeoutError):
+            cache.touch("key", 5)
         stopped.popen.kill()
         stopped.popen.wait()
         cache.set("key", "new")
