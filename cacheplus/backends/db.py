@@ -17,7 +17,7 @@ from cacheplus.backends.base import BaseCache
 from cacheplus.backends.db_rows import LONGEST_PREFIX, from_text, to_text
 from cacheplus.backends.db_sql import Row
 from cacheplus.backends.db_table import CacheTable
-from cacheplus.backends.options import SHARE, Option, value_of
+from cacheplus.backends.options import SECONDS, SHARE, Option, value_of
 from cacheplus.store import SERVICE_MARK, Stored
 
 # A statement is kept below what every server takes, whatever its settings.
@@ -53,7 +53,8 @@ class DatabaseCache(BaseCache, _DjangosType):
             None,
             "a number from 0 to 1, the share of writes that look at the size of the table, or None",
             lambda value: value is None or SHARE(value),
-        )
+        ),
+        "LOCK_TIMEOUT": Option(0.5, "a number of seconds above 0", SECONDS),
     }
     faults = (Error, OSError)
 
@@ -74,7 +75,9 @@ class DatabaseCache(BaseCache, _DjangosType):
         connection = connections[database]
         table = self._tables.get(database)
         if table is None or table.connection is not connection:
-            table = self._tables[database] = CacheTable(connection, self._table, self.alias)
+            table = self._tables[database] = CacheTable(
+                connection, self._table, self.alias, value_of(self._client_options, "LOCK_TIMEOUT", self.extra_options)
+            )
         return table
 
     @property

@@ -44,6 +44,8 @@ class Dialect:
     """`SELECT ... FOR UPDATE`."""
     skips_locked: bool
     """`SELECT ... FOR UPDATE SKIP LOCKED`."""
+    wait: str = ""
+    """An expression that bounds how long the statement waits for locks once it has been evaluated, if there is one."""
 
     @property
     def overlooks_inserts(self) -> bool:
@@ -62,7 +64,8 @@ class Statements:
         # A text column of MySQL compares as its collation likes, and is in a character set of its own.
         is_exact = dialect.on_conflict
         self._exact: Callable[[str], str] = str if is_exact else "CAST(CONVERT({} USING utf8mb4) AS BINARY)".format
-        self._live = f"{self._key} = %s AND {self._expires} > %s"
+        self._waiting = f" AND (SELECT {dialect.wait}) IS NOT NULL" if dialect.wait else ""
+        self._live = f"{self._key} = %s AND {self._expires} > %s{self._waiting}"
         self._same = f"{self._live} AND {self._exact(self._value)} = {self._exact('%s')}"
 
     # Reading
@@ -115,7 +118,7 @@ class Statements:
     def renew(self, row: Row, now: Any) -> Statement:
         """Store over a row that has expired."""
         changes = f"{self._value} = %s, {self._expires} = %s"
-        sql = f"UPDATE {self._table} SET {changes} WHERE {self._key} = %s AND {self._expires} <= %s"
+        sql = f"UPDATE {self._table} SET {changes} WHERE {self._key} = %s AND {self._expires} <= %s{self._waiting}"
         return Statement(sql, [row.value, row.expires, row.key, now])
 
     def swap(self, row: Row, expected: str, now: Any) -> Statement:
@@ -140,7 +143,7 @@ class Statements:
 
     def remove(self, keys: Sequence[str], now: Any) -> list[Statement]:
         """Delete; the live ones among them are the rows that the first statement counts or returns."""
-        sql, live = f"DELETE FROM {self._table} WHERE {self._within(keys)}", f"{self._expires} > %s"
+        sql, live = f"DELETE FROM {self._table} WHERE {self._within(keys)}{self._waiting}", f"{self._expires} > %s"
         if self.dialect.returns:
             # The expired go too: to a server whose clock is behind they are still alive.
             return [Statement(f"{sql} RETURNING CASE WHEN {live} THEN 1 ELSE 0 END", [*keys, now])]
@@ -179,9 +182,9 @@ class Statements:
         """Delete everything, or every key that begins with `prefix`: letter by letter, where LIKE may be lax."""
         sql = f"DELETE FROM {self._table}"
         if prefix is None:
-            return Statement(sql, [])
+            return Statement(sql + self._waiting.replace(" AND", " WHERE"), [])
         start = self._exact(f"SUBSTR({self._key}, 1, %s)")
-        return Statement(f"{sql} WHERE {start} = {self._exact('%s')}", [len(prefix), prefix])
+        return Statement(f"{sql} WHERE {start} = {self._exact('%s')}{self._waiting}", [len(prefix), prefix])
 
     # Pieces
 
@@ -190,7 +193,8 @@ class Statements:
 
     def _insert(self, rows: Sequence[Row], suffix: str, *more: Any, ignore: str = "") -> Statement:
         columns = f"{self._key}, {self._value}, {self._expires}"
-        values = ", ".join(["(%s, %s, %s)"] * len(rows))
+        key = f"CASE WHEN {self.dialect.wait} IS NOT NULL THEN %s END" if self.dialect.wait else "%s"
+        values = ", ".join([f"({key}, %s, %s)", *["(%s, %s, %s)"] * (len(rows) - 1)])
         sql = f"INSERT {ignore}INTO {self._table} ({columns}) VALUES {values}{suffix}"
         return Statement(sql, [*(part for row in rows for part in row), *more])
 

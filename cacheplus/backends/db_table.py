@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from random import uniform
@@ -15,16 +15,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, Expression
 from django.utils import timezone
 
+from cacheplus.backends import db_patience
 from cacheplus.backends.db_rows import EXACT, column_key, readable_under
 from cacheplus.backends.db_sql import KEY, Dialect, Statement, Statements
 
 # As Django writes it: naive, so that no time zone can push it beyond the last year that there is.
 FOREVER = datetime.max.replace(microsecond=0)  # noqa: DTZ901
 
-# Seconds for which a statement is tried again that lost to another, and how often the victim of a deadlock is at least:
-# PostgreSQL takes a second to notice one.
-_PERSISTENCE = 1.0
+# How often the victim of a deadlock is tried again at least.
 _TRIES = 3
+# PostgreSQL takes a second to notice a deadlock. Whoever lets go of everything after half of the time ends it as well.
+_SLICES = 2
 
 
 class _Kind(NamedTuple):
@@ -37,6 +38,7 @@ class _Kind(NamedTuple):
 
 _LOCKED = _Kind(frozenset(), frozenset(), ("database is locked", "table is locked"))
 _DEADLOCK = _Kind(frozenset({"40001", "40P01"}), frozenset({1213}), ())
+_WAITED = _Kind(frozenset({"55P03"}), frozenset(), ())
 _NO_TABLE = _Kind(frozenset({"42P01"}), frozenset({1146}), ("no such table",))
 
 # A failed statement ruins a PostgreSQL transaction. A read can hardly fail once one has succeeded.
@@ -52,30 +54,46 @@ class Outcome(NamedTuple):
 
 
 class CacheTable:
-    """The table `name` behind `connection`, which belongs to the current thread. `cache` is for messages."""
+    """The table `name` behind `connection`, which belongs to the current thread. `cache` is for messages.
 
-    def __init__(self, connection: BaseDatabaseWrapper, name: str, cache: str) -> None:
+    `wait` is how many seconds a statement may wait for the locks of others.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper, name: str, cache: str, wait: float) -> None:
         self.connection = connection
         self.name = name
         self.cache = cache
+        self.wait = wait
+
+    @property
+    def statements(self) -> Statements:
+        """What can be said to it now. Raises NotSupportedError where the database has no upsert."""
+        return self._in_transaction if self.is_in_transaction else self._alone
 
     @cached_property
-    def statements(self) -> Statements:
-        """What can be said to it. Raises NotSupportedError where the database has no upsert."""
+    def _in_transaction(self) -> Statements:
+        return Statements(self._dialect, self.name, self.connection.ops.quote_name)
+
+    @cached_property
+    def _alone(self) -> Statements:
+        dialect = replace(self._dialect, wait=db_patience.expression(self.connection, self.wait / _SLICES))
+        return Statements(dialect, self.name, self.connection.ops.quote_name)
+
+    @property
+    def _dialect(self) -> Dialect:
         connection, features = self.connection, self.connection.features
         if not features.supports_update_conflicts:
             raise NotSupportedError(
                 f"Cache {self.cache!r} cannot be kept in the {connection.alias!r} database ({connection.vendor}). "
                 "SQLite, PostgreSQL, MySQL and MariaDB can: have a router name one of those for django_cache."
             )
-        dialect = Dialect(
+        return Dialect(
             on_conflict=features.supports_update_conflicts_with_target,
             names_new_row=connection.vendor == "mysql" and _names_new_row(connection),
             returns=features.can_return_columns_from_insert,
             locks_rows=features.has_select_for_update,
             skips_locked=features.has_select_for_update_skip_locked,
         )
-        return Statements(dialect, self.name, connection.ops.quote_name)
 
     @cached_property
     def most_params(self) -> int:
@@ -159,28 +177,38 @@ class CacheTable:
 
     def execute(self, statement: Statement) -> Outcome:
         """Run a statement; where it fails, the transaction that the request is in goes on."""
-        if self.is_in_transaction:
-            with transaction.atomic(using=self.connection.alias):
-                return self._once(statement)
-        return self._insist(statement)
+        hurried = Statement(db_patience.prefix(self.connection, statement, self.wait) + statement.sql, statement.params)
+        if not self.is_in_transaction:
+            return self._insist(hurried)
+        with transaction.atomic(using=self.connection.alias), db_patience.limited(self.connection, self.wait):
+            return self._once(hurried)
 
     def _insist(self, statement: Statement) -> Outcome:
         """Run a statement that is a transaction by itself: where it lost to another one, nothing of it has happened."""
         tries, start = 0, time.monotonic()
-        while True:
-            try:
-                return self._once(statement)
-            except DatabaseError as error:
-                tries += 1
-                if not _may_try_again(error, tries, time.monotonic() - start):
-                    raise
-            time.sleep(uniform(0.001, 0.01))  # noqa: S311 (no secret)
+        # SQLite would sleep longer and longer, while others take turns.
+        with db_patience.limited(self.connection, 0):
+            while True:
+                try:
+                    return self._once(statement)
+                except DatabaseError as error:
+                    tries += 1
+                    if not self._may_try_again(error, tries, time.monotonic() - start):
+                        raise
+                time.sleep(uniform(0.001, 0.01))  # noqa: S311 (no secret)
+
+    def _may_try_again(self, error: DatabaseError, tries: int, seconds: float) -> bool:
+        """Whether a statement that failed so often in so many seconds may succeed yet."""
+        is_victim = _says(error, _DEADLOCK)
+        if _says(error, _WAITED):
+            return tries < _SLICES
+        return (is_victim and tries < _TRIES) or ((is_victim or _says(error, _LOCKED)) and seconds < self.wait)
 
     def attempt(self, statement: Statement) -> None:
         """Run a statement that may as well be left undone: not in a transaction, and without waiting for a lock."""
         if self.is_in_transaction:
             return
-        with suppress(Error), self.connection.wrap_database_errors, self._without_patience():
+        with suppress(Error), self.connection.wrap_database_errors, db_patience.limited(self.connection, 0):
             self._once(statement)
 
     def _once(self, statement: Statement) -> Outcome:
@@ -202,30 +230,10 @@ class CacheTable:
             f"Run: python manage.py createcachetable{option}"
         )
 
-    @contextmanager
-    def _without_patience(self) -> Iterator[None]:
-        """SQLite alone waits, for its one write lock; the other statements pass by what is locked."""
-        if self.connection.vendor != "sqlite":
-            yield
-            return
-        handle = self.connection.connection
-        (patience,) = handle.execute("PRAGMA busy_timeout").fetchone()
-        handle.execute("PRAGMA busy_timeout = 0")
-        try:
-            yield
-        finally:
-            handle.execute(f"PRAGMA busy_timeout = {patience:d}")
-
 
 def _names_new_row(server: Any) -> bool:
     """MySQL's new way, since its old one is deprecated; MariaDB has the old one only."""
     return not server.mysql_is_mariadb and server.mysql_version >= (8, 0, 19)
-
-
-def _may_try_again(error: DatabaseError, tries: int, seconds: float) -> bool:
-    """Whether a statement that failed so often in so many seconds may succeed yet."""
-    is_victim = _says(error, _DEADLOCK)
-    return (is_victim and tries < _TRIES) or ((is_victim or _says(error, _LOCKED)) and seconds < _PERSISTENCE)
 
 
 def _says(error: DatabaseError, kind: _Kind) -> bool:

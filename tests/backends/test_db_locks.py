@@ -2,7 +2,7 @@
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import pytest
@@ -80,6 +80,83 @@ class TestWaiting:
             cursor.execute(f"SELECT COUNT(*) FROM {database.ops.quote_name(cache._table)}")
             assert cursor.fetchone() == (1,)
 
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda cache: cache.set("key", "new", 60),
+            lambda cache: cache.set_many({"key": "new", "other": "new"}, 60),
+            lambda cache: cache.touch("key", 60),
+            lambda cache: cache.delete("key"),
+            lambda cache: cache.incr("number"),
+            lambda cache: cache._swap(":1:number", 1, 2, 60),
+            lambda cache: cache.clear(),
+        ],
+        ids=["set", "set_many", "touch", "delete", "incr", "swap", "clear"],
+    )
+    @pytest.mark.parametrize("is_inside", [False, True], ids=["alone", "in a transaction"])
+    def test_a_row_that_is_locked_is_waited_for_half_a_second(self, cache, database, call, is_inside):
+        """And what follows in the transaction waits as long as ever."""
+        cache.set_many({"key": "old", "number": 1}, 60)
+
+        def work():
+            lock_row(another(cache), "key")
+            lock_row(another(cache), "number")
+
+        with in_another_thread(database.alias, work) as finish:
+            with transaction.atomic(using=database.alias) if is_inside else nullcontext():
+                start = time.monotonic()
+                with pytest.raises(DatabaseError):
+                    call(cache)
+                took = time.monotonic() - start
+                if is_inside and database.vendor != "sqlite":
+                    threading.Timer(1.0, finish.set).start()
+                    lock_row(cache, "key")
+                    assert time.monotonic() - start - took > 0.8
+            assert took < 4
+            # A transaction of SQLite that has read cannot write any more once somebody else does: it is told at once.
+            assert took > 0.3 or (is_inside and database.vendor == "sqlite")
+        call(cache)
+
+    @pytest.mark.parametrize("database", ["postgres", "mariadb"], indirect=True)
+    def test_a_key_that_somebody_is_about_to_store_is_waited_for_as_long(self, cache, database):
+        patient = another(cache, ON_FAULT="miss")
+        with in_another_thread(database.alias, lambda: another(cache).set("key", "theirs", 60)):
+            start = time.monotonic()
+            assert patient.add("key", "ours", 60) is False
+            assert patient.set_many({"key": "ours"}, 60) == ["key"]
+            assert patient.get("key") is None
+            assert time.monotonic() - start < 5
+        assert cache.get("key") == "theirs"
+
+    @pytest.mark.parametrize("database", ["postgres", "mariadb"], indirect=True)
+    def test_a_site_may_say_how_long(self, cache, database):
+        hurried = another(cache, LOCK_TIMEOUT=0.02, ON_FAULT="miss")
+        cache.set("key", "old", 60)
+        with in_another_thread(database.alias, lambda: lock_row(another(cache), "key")):
+            start = time.monotonic()
+            for _ in range(10):
+                assert hurried.touch("key", 60) is False
+            assert time.monotonic() - start < 3
+
+    @pytest.mark.parametrize("database", ["postgres"], indirect=True)
+    @pytest.mark.parametrize("is_inside", [False, True], ids=["alone", "in a transaction"])
+    def test_the_patience_of_the_connection_is_left_as_it_was(self, cache, database, is_inside):
+        def patience():
+            with database.cursor() as cursor:
+                cursor.execute("SELECT current_setting('lock_timeout')")
+                return cursor.fetchone()[0]
+
+        with database.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '7s'")
+        with transaction.atomic(using=database.alias) if is_inside else nullcontext():
+            cache.set("key", 1, 60)
+            assert patience() == "7s"
+            cache.incr("key")
+            cache.add("key", 1, 60)
+            cache.delete_many(["key", "other"])
+            assert patience() == "7s"
+        assert patience() == "7s"
+
     @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
     def test_the_patience_of_sqlite_is_left_as_it_was(self, cache, database):
         database.ensure_connection()
@@ -87,6 +164,8 @@ class TestWaiting:
         cache.set("key", "value", 60)
         expire(cache, "key")
         assert cache.get("key") is None
+        with transaction.atomic(using=database.alias):
+            cache.set("key", "value", 60)
         assert database.connection.execute("PRAGMA busy_timeout").fetchone() == patience
 
     @pytest.mark.parametrize("database", ["postgres", "mariadb"], indirect=True)
@@ -185,7 +264,7 @@ class TestSQLite:
             cache.set("key", "new", 60)
         assert cache.get("key") == "new"
 
-    def test_a_long_one_is_a_fault_after_a_second(self, cache, database):
+    def test_a_long_one_is_a_fault_after_half_a_second(self, cache, database):
         patient = another(cache, ON_FAULT="miss")
         with in_another_thread(database.alias, lambda: another(cache).set("key", "value", 60)):
             start = time.monotonic()
