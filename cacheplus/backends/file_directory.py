@@ -81,18 +81,12 @@ class Directory:
             os.close(lock)
 
     def _acquire(self, place: Path, patience: float) -> int:
-        since = time.monotonic()
-        if since < _stuck.get(place, 0.0):
-            patience = min(patience, _LITTLE_PATIENCE)
+        deadline = time.monotonic() + patience
         while True:
             lock = self._open_lock(place)
             try:
-                if not _wait(lock, since + patience):
-                    if patience == PATIENCE:
-                        _stuck[place] = time.monotonic() + _STUCK_FOR
-                    raise TimeoutError(f"Another process has been writing to {place} for too long.")
+                _wait(lock, place, deadline)
                 if os.fstat(lock).st_nlink:
-                    _stuck.pop(place, None)
                     return lock
             except BaseException:
                 os.close(lock)
@@ -191,14 +185,21 @@ def _is_own(found: os.stat_result) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
 
 
-def _wait(lock: int, deadline: float) -> bool:
-    """Take a lock; False where it does not come free by the deadline (monotonic time)."""
+def _wait(lock: int, place: Path, deadline: float) -> None:
+    """Take the lock of `place`. Raises TimeoutError where it does not come free by the deadline (monotonic time)."""
+    since = time.monotonic()
+    if since < _stuck.get(place, 0.0):
+        deadline = min(deadline, since + _LITTLE_PATIENCE)
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
+            now = time.monotonic()
+            if now > deadline:
+                if deadline - since > PATIENCE / 2:
+                    _stuck[place] = now + _STUCK_FOR
+                raise TimeoutError(f"Another process has been writing to {place} for too long.") from None
             time.sleep(_LOCK_PAUSE)
         else:
-            return True
+            _stuck.pop(place, None)
+            return
