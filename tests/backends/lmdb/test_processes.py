@@ -362,6 +362,7 @@ class TestStopped:
             cache.set("key", "new")
         stopped.popen.send_signal(signal.SIGCONT)
         stopped.popen.kill()
+        stopped.popen.wait()
         cache.set("key", "new")
         assert cache.get("key") == "new"
         assert cache.incr("counter") == 2
