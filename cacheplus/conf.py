@@ -31,6 +31,22 @@ def _count(value: Any) -> int:
     raise ValueError("a whole number, 0 or more")
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    """Names, in which `*` stands for any text."""
+    if not isinstance(value, list | tuple | set | frozenset) or not all(
+        isinstance(name, str) and name for name in value
+    ):
+        raise ValueError("a list of names, in which * stands for any text")
+    return tuple(dict.fromkeys(value))
+
+
+def _names_or_none(value: Any) -> tuple[str, ...] | None:
+    try:
+        return None if value is None else _names(value)
+    except ValueError as expected:
+        raise ValueError(f"None or {expected}") from None
+
+
 def _meta_keys(value: Any) -> tuple[str, ...]:
     """Names of headers as keys of `request.META`; a name with an underscore is such a key already."""
     if not isinstance(value, list | tuple | set | frozenset) or not all(
@@ -60,9 +76,48 @@ def _key(default: Any, rule: Rule, doc: str) -> Any:
     return field(default=default, metadata={"rule": rule, "doc": doc})
 
 
+# What advertisers and mailers add to links.
+_TRACKING_PARAMETERS = (
+    "utm_*", "gclid", "gclsrc", "gbraid", "wbraid", "dclid", "gad_source", "gad_campaignid", "srsltid", "_ga", "_gl",
+    "fbclid", "msclkid", "twclid", "ttclid", "li_fat_id", "igshid", "igsh", "yclid", "ysclid", "epik", "rdt_cid",
+    "mc_cid", "mc_eid", "_hsenc", "_hsmi", "__hssc", "__hstc", "__hsfp", "hsCtaTracking", "mkt_tok", "vero_id",
+    "_openstat", "pk_*", "mtm_*", "matomo_*", "_kx", "oly_anon_id", "oly_enc_id", "s_cid", "ml_subscriber*",
+)  # fmt: skip
+
+# What scripts in the page set for themselves. No view has a use for them.
+_ANALYTICS_COOKIES = (
+    "_ga", "_ga_*", "_gid", "_gat", "_gat_*", "_gac_*", "_gcl_*", "__utm*", "__gads", "__gpi", "__eoi", "_fbp", "_fbc",
+    "_pk_*", "_hj*", "_clck", "_clsk", "_uet*", "_tt_*", "_ttp", "_scid*", "_pin_unauth", "_rdt_uuid", "_ym_*",
+    "__hs*", "hubspotutk", "ajs_*", "amp_*", "AMP_*", "mp_*_mixpanel", "ph_*_posthog", "__cf_bm", "_cfuvid",
+    "optimizelyEndUserId", "_mkto_trk", "_dd_s", "__qca", "intercom-*", "_vwo_*", "_vis_opt_*", "AMCV_*",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Conf:
     """The values of `CACHEPLUS`. The key of a field is its name in capitals."""
+
+    ignore_query: tuple[str, ...] = _key(
+        _TRACKING_PARAMETERS,
+        _names,
+        "Query parameters that make no difference to a page, as names with `*`: no part of the key, and hidden from "
+        "the view.",
+    )
+    sort_query: bool = _key(
+        True,
+        _boolean,
+        "Whether the order of the query parameters makes no difference to a page.",
+    )
+    ignore_cookies: tuple[str, ...] = _key(
+        _ANALYTICS_COOKIES,
+        _names,
+        "Cookies that make no difference to a page, as names with `*`: no part of the key, and hidden from the view.",
+    )
+    vary_cookies: tuple[str, ...] | None = _key(
+        None,
+        _names_or_none,
+        "The only cookies that make a difference to a page, as names with `*`. None: all but IGNORE_COOKIES.",
+    )
 
     store_set_cookie: bool = _key(
         False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ def cache_page(
     tags: TagSource = (),
     public: bool = False,
     anonymous_only: bool = False,
+    ignore_query: Collection[str] | None = None,
     condition: Callable[[HttpRequest], bool] | None = None,
 ) -> Callable[[View], View]:
     """Cache the pages of a view for `timeout` seconds; None = until they are expired.
@@ -38,6 +39,7 @@ def cache_page(
     - `tags`: names, or a function of request and response that gives them.
     - `public`: for everybody, whatever the view looks at and whatever credentials the request carries.
     - `anonymous_only`: neither serve nor store for a visitor who is logged in.
+    - `ignore_query`: query parameters that make no difference, in place of those of IGNORE_QUERY.
     - `condition`: a function of the request; where it says no, the cache stands aside.
     """
     given: object = timeout
@@ -56,6 +58,7 @@ def cache_page(
             client_timeout=client_timeout,
             tags=tags,
             condition=condition,
+            ignore_query=ignore_query,
         )
     )
 

@@ -21,6 +21,7 @@ from django.utils.functional import Promise
 from cacheplus import conf
 from cacheplus.backends.base import BaseCache
 from cacheplus.fragments import fragment_tag
+from cacheplus.http.query import QueryRules, spelt
 from cacheplus.pages.keys import canonical_paths, directories, page_tag, tree_tag
 from cacheplus.tags import tag_names
 
@@ -112,7 +113,15 @@ class _Target(NamedTuple):
 
     def page_tags(self, key_prefix: str | None) -> Iterator[str]:
         for path in canonical_paths(self.path):
-            yield page_tag(path, self.host, self.query, key_prefix or None)
+            for query in self._queries():
+                yield page_tag(path, self.host, query, key_prefix or None)
+
+    def _queries(self) -> Iterable[str | None]:
+        """The query as pages have it: without what the site ignores, and with it where a view ignores less."""
+        if self.query is None:
+            return (None,)
+        kept = QueryRules(conf.conf().ignore_query).kept(self.query)
+        return dict.fromkeys((spelt(kept), spelt(self.query)))
 
     def tree_tags(self, key_prefix: str | None) -> Iterator[str]:
         if self.query is not None:

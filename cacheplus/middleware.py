@@ -147,10 +147,10 @@ class CacheMiddleware(UpdateCacheMiddleware, FetchFromCacheMiddleware):
         return self._remember(request, self._pages.look(request, site(), expected_locale(request)))
 
     def process_view(self, request: HttpRequest, *_: Any) -> None:
-        """Look which language and time zone are active here: on the way back a middleware may have restored others."""
+        """Look what is active here, and who reads cookies: on the way back middleware restores, and reads its own."""
         visit: Visit | None = getattr(request, _VISIT, None)
         if visit is not None:
-            visit.see_locale()
+            visit.enter_view()
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:

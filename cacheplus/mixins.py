@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 
 from cacheplus import conf
 from cacheplus.pages.cache import PageCache
-from cacheplus.pages.facts import is_authenticated
+from cacheplus.pages.facts import carries, is_authenticated
 from cacheplus.pages.options import PageOptions
 from cacheplus.pages.views import cached_view
 from cacheplus.site import site
@@ -29,6 +29,7 @@ class CacheMixin:
     cache_client_timeout: float | None = None
     cache_tags: Collection[str] = ()
     cache_public: bool = False
+    cache_ignore_query: Collection[str] | None = None
 
     def get_cache_timeout(self) -> float | None:
         """How long the page is fresh; called with `self.request`, `self.args` and `self.kwargs` set."""
@@ -43,7 +44,7 @@ class CacheMixin:
 
         A request without a session cookie is not asked for its user, which could cost a query.
         """
-        has_session = conf.setting("SESSION_COOKIE_NAME") in request.COOKIES
+        has_session = carries(request, frozenset({conf.setting("SESSION_COOKIE_NAME")}))
         return not (has_session and is_authenticated(request))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -63,6 +64,7 @@ class CacheMixin:
                 client_timeout=self.cache_client_timeout,
                 tags=self.get_cache_tags(),
                 condition=self.should_cache,
+                ignore_query=self.cache_ignore_query,
             )
         )
 

@@ -11,7 +11,9 @@ from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
 
 from cacheplus import conf
+from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Rules
+from cacheplus.http.query import QueryRules
 from cacheplus.pages.facts import Locale
 from cacheplus.pages.options import Site
 
@@ -31,8 +33,15 @@ def site() -> Site:
         uses_i18n=conf.uses_i18n(),
         uses_tz=conf.uses_tz(),
         credentials=ours.credentials,
-        visitor_cookies=frozenset(
-            {conf.setting("SESSION_COOKIE_NAME"), conf.setting("CSRF_COOKIE_NAME"), _MESSAGES_COOKIE}
+        query=QueryRules(ours.ignore_query, ours.sort_query),
+        cookies=CookieRules(
+            ignored=ours.ignore_cookies,
+            allowed=ours.vary_cookies,
+            visitor=frozenset(
+                {conf.setting("SESSION_COOKIE_NAME"), conf.setting("CSRF_COOKIE_NAME"), _MESSAGES_COOKIE}
+            ),
+            seen=frozenset({conf.setting("LANGUAGE_COOKIE_NAME")}),
+            visitor_in_key=ours.share_authenticated,
         ),
         prefix_depth=ours.prefix_depth,
         sends_status=status is not None,

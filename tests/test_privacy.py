@@ -18,7 +18,7 @@ from django.urls import path
 from django.utils import timezone, translation
 from django.views import View
 
-from cacheplus.decorators import cache_page
+from cacheplus.decorators import cache_page, vary_on_cookie
 from cacheplus.mixins import CacheMixin
 from tests.sites import AUTH, FETCH, SESSION, TEMPLATES, UPDATE, USUAL, is_hit, layers, outcome, site, visitor
 
@@ -483,3 +483,32 @@ def test_a_session_that_is_saved_on_every_request_is_nobody_elses(serve):
             if "sessionid" in response.cookies:
                 session = SessionStore(response.cookies["sessionid"].value)
                 assert session["name"] == name
+
+
+COOKIE_LOOKS = {
+    "item": lambda request: request.COOKIES["sessionid"] if request.COOKIES.get("sessionid") else "nobody",
+    "get": lambda request: request.COOKIES.get("sessionid", "nobody"),
+    "all": lambda request: dict(request.COOKIES).get("sessionid", "nobody"),
+    "unpacked": lambda request: {**request.COOKIES}.get("sessionid", "nobody"),
+    "items": lambda request: str(sorted(request.COOKIES.items()) or "nobody"),
+    "text": lambda request: str(request.COOKIES or "nobody"),
+}
+
+
+@pytest.mark.parametrize("look", COOKIE_LOOKS)
+def test_a_view_that_reads_the_cookie_of_the_session_looks_at_the_visitor(serve, look):
+    with serve(vary_on_cookie(lambda request: HttpResponse(COOKIE_LOOKS[look](request)))):
+        assert "one" in body(visitor(sessionid="one"))
+        assert "two" in body(visitor(sessionid="two"))
+        assert body(visitor()) == "nobody"
+        assert is_hit(visitor().get("/"))
+
+
+def test_a_view_that_asks_whether_there_is_a_session_cookie_looks_at_the_visitor():
+    @cache_page(300)
+    @vary_on_cookie
+    def view(request):
+        return HttpResponse(str("sessionid" in request.COOKIES))
+
+    with site(path("", view), MIDDLEWARE=[SESSION]):
+        assert [body(visitor(sessionid="one")), body(visitor())] == ["True", "False"]

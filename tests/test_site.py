@@ -37,7 +37,7 @@ class TestSite:
             ({"DEBUG": True}, "sends_detail", True),
             (
                 {"SESSION_COOKIE_NAME": "s", "CSRF_COOKIE_NAME": "c"},
-                "visitor_cookies",
+                "cookies.visitor",
                 frozenset({"s", "c", "messages"}),
             ),
         ],

@@ -23,7 +23,7 @@ from cacheplus.http.cache_status import CacheStatus, Forward
 from cacheplus.http.policy import Use, may_serve, may_store
 from cacheplus.http.reasons import Reason
 from cacheplus.pages import client
-from cacheplus.pages.facts import Locale, look_again, response_facts
+from cacheplus.pages.facts import Locale, carries, look_again, response_facts
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
 from cacheplus.pages.page import StoredPage
@@ -70,7 +70,7 @@ class PageCache:
 
     async def alook(self, request: HttpRequest, site: Site, locale: Locale | None = None) -> Visit:
         """`look`, without blocking the event loop."""
-        if self.options.asks_about_visitor and not site.visitor_cookies.isdisjoint(request.COOKIES):
+        if self.options.asks_about_visitor and carries(request, site.cookies.visitor):
             # Whether the visitor is logged in may cost a query.
             visit = await sync_to_async(Visit.begin)(request, self.options, site, locale)
         else:
@@ -108,7 +108,8 @@ class PageCache:
         visit.hit = looked.page.response(now)
         if looked.page.terms.looked_at_visitor:
             look_again(visit.request)
-        client.tell_status(visit.hit, CacheStatus.hit(serving.ttl), visit.site)
+        visit.status = CacheStatus.hit(serving.ttl)
+        visit.tell(visit.hit)
         page_served.send_robust(type(self), request=visit.request, alias=self.options.alias, age=serving.age)
 
     # After the view
@@ -121,7 +122,7 @@ class PageCache:
         if page is not None:
             cache = self.cache
             self._kept(visit, page, cache.drive(self._keeping(cache, visit, page), Reason.FAULT))
-        client.tell_status(response, visit.status, visit.site)
+        visit.tell(response)
         return response
 
     async def afinish(self, visit: Visit, response: HttpResponseBase) -> HttpResponseBase:
@@ -132,7 +133,7 @@ class PageCache:
         if page is not None:
             cache = self.cache
             self._kept(visit, page, await cache.adrive(self._keeping(cache, visit, page), Reason.FAULT))
-        client.tell_status(response, visit.status, visit.site)
+        visit.tell(response)
         return response
 
     def _waits_for_render(self, visit: Visit, response: HttpResponseBase) -> bool:
@@ -161,7 +162,13 @@ class PageCache:
             visit.see_locale()
         if visit.watch.saw_authenticated:
             visit.facts = replace(visit.facts, is_authenticated=True)
-        facts = response_facts(response, frozenset(visit.watch.used), visit.locale, visit.seen or visit.locale)
+        facts = response_facts(
+            response,
+            frozenset(visit.watch.used),
+            visit.locale,
+            visit.seen or visit.locale,
+            saw_ignored_input=visit.saw_ignored_input,
+        )
         decision = may_store(visit.facts, facts, rules, now, max(0.0, now - visit.watch.started_at))
         told = client.told_lifetime(visit.facts, facts, rules, now)
         if told is not None:

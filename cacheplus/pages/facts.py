@@ -13,9 +13,12 @@ from django.utils import timezone, translation
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import LazyObject, SimpleLazyObject
 
+from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Personal, RequestFacts, ResponseFacts
 from cacheplus.http.headers import Fields
+from cacheplus.http.query import QueryRules
 from cacheplus.pages.keys import PageAddress
+from cacheplus.pages.watched_cookies import WatchedCookies
 
 _UNPREFIXED = {"CONTENT_TYPE": "Content-Type", "CONTENT_LENGTH": "Content-Length"}
 
@@ -33,7 +36,9 @@ class Locale:
         return cls(translation.get_language() if i18n else None, timezone.get_current_timezone_name() if tz else None)
 
 
-def address_of(request: HttpRequest, locale: Locale, key_prefix: str, layer: str) -> PageAddress | None:
+def address_of(
+    request: HttpRequest, locale: Locale, query: QueryRules, *, key_prefix: str = "", layer: str = "site"
+) -> PageAddress | None:
     """The address that `request` asks for; None where its host is not one of ours."""
     try:
         host = request.get_host()
@@ -43,7 +48,7 @@ def address_of(request: HttpRequest, locale: Locale, key_prefix: str, layer: str
         scheme=request.scheme or "http",
         host=host.lower(),
         path=escape_uri_path(request.path),
-        query=request.META.get("QUERY_STRING", ""),
+        query=query.key(request.META.get("QUERY_STRING", "")),
         key_prefix=key_prefix,
         layer=layer,
         language=locale.language,
@@ -51,16 +56,20 @@ def address_of(request: HttpRequest, locale: Locale, key_prefix: str, layer: str
     )
 
 
-def request_fields(request: HttpRequest) -> Fields:
-    """The header fields of `request`. Those that WSGI keeps under names of their own are among them."""
-    return Fields.of(_request_pairs(request.META))
+def request_fields(request: HttpRequest, cookies: CookieRules) -> Fields:
+    """The header fields of `request`. Those that WSGI keeps under names of their own are among them.
+
+    `Cookie` is there as the cache key has it, and absent where no cookie counts.
+    """
+    return Fields.of(_request_pairs(request.META, cookies))
 
 
-def _request_pairs(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _request_pairs(meta: dict[str, Any], cookies: CookieRules) -> Iterator[tuple[str, str]]:
     for name, value in meta.items():
-        if name == "HTTP_COOKIE" and not value:
-            continue  # Django's test client sends it for who has no cookie; a page that it fetched is a browser's, too
-        if name.startswith("HTTP_"):
+        if name == "HTTP_COOKIE":
+            if counting := cookies.key(str(value)):
+                yield "Cookie", counting
+        elif name.startswith("HTTP_"):
             yield name[5:].replace("_", "-"), str(value)
         elif name in _UNPREFIXED and value not in ("", None):
             yield _UNPREFIXED[name], str(value)
@@ -70,21 +79,27 @@ def request_facts(
     request: HttpRequest,
     *,
     credentials: tuple[str, ...],
-    visitor_cookies: frozenset[str],
+    cookies: CookieRules,
     asks_user: bool,
     is_excluded: bool,
 ) -> RequestFacts:
     """What the policy needs of `request`. Whether the visitor is logged in is found out only if `asks_user`."""
-    has_visitor_cookie = not visitor_cookies.isdisjoint(request.COOKIES)
+    has_visitor_cookie = carries(request, cookies.visitor)
     return RequestFacts(
         method=request.method or "",
-        fields=request_fields(request),
+        fields=request_fields(request, cookies),
         has_body=_has_body(request.META),
         credentials=tuple(name for name in credentials if name != "HTTP_AUTHORIZATION" and request.META.get(name)),
         has_visitor_cookie=has_visitor_cookie,
         is_authenticated=asks_user and has_visitor_cookie and is_authenticated(request),
         is_excluded=is_excluded,
     )
+
+
+def carries(request: HttpRequest, names: frozenset[str]) -> bool:
+    """Whether `request` has one of these cookies. That we look does not count as a look of the view."""
+    cookies: dict[Any, str] = request.COOKIES
+    return not names.isdisjoint(dict.keys(cookies))
 
 
 def _has_body(meta: dict[str, Any]) -> bool:
@@ -110,6 +125,9 @@ class Watch:
     """What a view used of the visitor, from `start` to `stop`."""
 
     request: HttpRequest
+    visitor_cookies: frozenset[str] = frozenset()
+    is_innermost: bool = True
+    """Whether no middleware runs between here and the view. What middleware reads of the cookies is its own affair."""
     used: set[Personal] = field(default_factory=set)
     started_at: float = field(default_factory=time.time)
     _accessed_before: bool = False
@@ -125,12 +143,26 @@ class Watch:
         self._accessed_before = getattr(session, "accessed", False)
         if session is not None:
             session.accessed = False
+        if self.is_innermost:
+            self.watch_cookies()
         self._user_before = "user" in vars(self.request)
         for name, watching in (("user", self._lazily), ("auser", self._awaited)):
             if name in vars(self.request):
                 before = getattr(self.request, name)
                 self._watched[name] = (watching(before), before)
                 setattr(self.request, name, self._watched[name][0])
+
+    def watch_cookies(self) -> None:
+        """Notice who reads the visitor's cookies from now on, past the session and the token that they stand for."""
+        before = self.request.COOKIES
+
+        def noticed() -> None:
+            self.used.add(Personal.SESSION)
+
+        # On the way back, the middleware of sessions asks whether there is one.
+        watched = WatchedCookies(before, self.visitor_cookies, noticed, sees_presence=self.is_innermost)
+        self._watched["COOKIES"] = (watched, before)
+        self.request.COOKIES = watched
 
     def stop(self) -> None:
         """Note what the view used; what was used before it, and the user, are restored."""
@@ -211,7 +243,12 @@ def _shown(messages: Any) -> bool:
 
 
 def response_facts(
-    response: HttpResponseBase, used: frozenset[Personal], before: Locale, after: Locale
+    response: HttpResponseBase,
+    used: frozenset[Personal],
+    before: Locale,
+    after: Locale,
+    *,
+    saw_ignored_input: bool = False,
 ) -> ResponseFacts:
     """What the policy needs of `response` and of how it was made."""
     return ResponseFacts(
@@ -222,4 +259,5 @@ def response_facts(
         used=used,
         language_changed=before.language != after.language,
         time_zone_changed=before.time_zone != after.time_zone,
+        saw_ignored_input=saw_ignored_input,
     )

@@ -13,6 +13,8 @@ from urllib.parse import unquote
 
 from django.utils.encoding import escape_uri_path
 
+from cacheplus.http.query import spelt
+
 
 @dataclass(frozen=True, slots=True)
 class PageAddress:
@@ -23,6 +25,7 @@ class PageAddress:
     path: str
     """Escaped, with the script name."""
     query: str
+    """As `QueryRules.key` has it."""
     key_prefix: str = ""
     layer: str = "site"
     """Per-site and per-view pages of one address differ by what the middleware between them adds."""
@@ -56,16 +59,20 @@ class PageAddress:
 
     def _tags(self, depth: int) -> Iterator[str]:
         prefixes = (None, self.key_prefix) if self.key_prefix else (None,)
+        query = spelt(self.query)
         for key_prefix in prefixes:
             for host in (None, self.host):
                 yield page_tag(self.path, host, None, key_prefix)
-                yield page_tag(self.path, host, self.query, key_prefix)
+                yield page_tag(self.path, host, query, key_prefix)
                 for directory in directories(self.path, depth):
                     yield tree_tag(directory, host, key_prefix)
 
 
 def page_tag(path: str, host: str | None = None, query: str | None = None, key_prefix: str | None = None) -> str:
-    """The tag of the pages at an escaped `path`; None stands for every host, query or key prefix."""
+    """The tag of the pages at an escaped `path`; None stands for every host, query or key prefix.
+
+    A query is in one spelling, whatever its order means to the key.
+    """
     return f"page:{_scope(path, host, key_prefix)}" + ("" if query is None else f"?{query}")
 
 

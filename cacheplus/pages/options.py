@@ -9,7 +9,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Rules, Unset
+from cacheplus.http.query import QueryRules
 from cacheplus.tags import tag_names
 
 TagSource = Collection[str] | Callable[[HttpRequest, HttpResponseBase], Collection[str]]
@@ -24,8 +26,8 @@ class Site:
     uses_tz: bool
     credentials: tuple[str, ...]
     """Keys of `request.META` that mark a request as personal."""
-    visitor_cookies: frozenset[str]
-    """Names of the cookies of sessions, CSRF protection and messages."""
+    query: QueryRules
+    cookies: CookieRules
     prefix_depth: int
     sends_status: bool
     sends_detail: bool
@@ -45,11 +47,16 @@ class PageOptions:
     """Seconds that a client may keep its copy; None = as long as the page is fresh here."""
     tags: TagSource = ()
     condition: Callable[[HttpRequest], bool] | None = None
+    ignore_query: Collection[str] | None = None
+    """Query parameters that make no difference to these pages; None = those of the site."""
 
     def __post_init__(self) -> None:
-        """Raise TypeError where `tags` or the timeout is nothing that could be one."""
+        """Raise TypeError where an argument is nothing that could be one."""
         if not callable(self.tags):
             tag_names(self.tags)
+        names = self.ignore_query
+        if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
+            raise TypeError(f"ignore_query takes a list of names of parameters, not {names!r}.")
         for timeout in (self.given.get("page_timeout"), self.client_timeout):
             if not isinstance(timeout, int | float | Unset | None) or timeout != timeout:  # noqa: PLR0124 - nan alone
                 raise TypeError(f"The timeout of a page must be a number of seconds or None, not {timeout!r}.")
@@ -57,6 +64,10 @@ class PageOptions:
     def rules(self, site: Site) -> Rules:
         """The rules of these pages."""
         return replace(site.rules, **self.given)
+
+    def query(self, site: Site) -> QueryRules:
+        """What counts of the query of these pages."""
+        return site.query if self.ignore_query is None else replace(site.query, ignored=tuple(self.ignore_query))
 
     @property
     def asks_about_visitor(self) -> bool:

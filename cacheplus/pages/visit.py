@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from cacheplus.http.cache_status import CacheStatus, Forward
 from cacheplus.http.facts import RequestFacts, Rules
 from cacheplus.http.policy import may_lookup
+from cacheplus.http.query import QueryRules
 from cacheplus.http.reasons import Reason
+from cacheplus.pages.client import tell_status
 from cacheplus.pages.facts import Locale, Watch, address_of, request_facts
+from cacheplus.pages.hiding import hide_ignored, pass_on
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
 from cacheplus.pages.store import Looked
@@ -33,7 +37,12 @@ class Visit:
     tags: tuple[str, ...]
     """Those known before the view runs."""
     status: CacheStatus
+    query: QueryRules
     watch: Watch
+    hidden: str = ""
+    """The parameters that the cache key leaves out."""
+    saw_ignored_input: bool = False
+    """Whether the view could read parameters that the cache key leaves out."""
     seen: Locale | None = None
     """The locale that the page was made in: if it ever was another than `locale`, that other one."""
     late_tags: tuple[str, ...] = ()
@@ -46,22 +55,29 @@ class Visit:
     def begin(cls, request: HttpRequest, options: PageOptions, site: Site, locale: Locale | None = None) -> Self:
         """The visit of `request`; nothing is read from the store."""
         rules = options.rules(site)
+        watch = Watch(request, site.cookies.visitor, is_innermost=locale is None)
         locale = locale or Locale.active(i18n=site.uses_i18n, tz=site.uses_tz)
         facts = request_facts(
             request,
             credentials=site.credentials,
-            visitor_cookies=site.visitor_cookies,
+            cookies=site.cookies,
             asks_user=rules.anonymous_only,
-            is_excluded=options.condition is not None and not options.condition(request),
+            is_excluded=_is_excluded(request, options),
         )
         reason = may_lookup(facts, rules).reason
-        address = address_of(request, locale, options.key_prefix, options.layer) if reason is None else None
+        query = options.query(site)
+        address = None
+        if reason is None:
+            address = address_of(request, locale, query, key_prefix=options.key_prefix, layer=options.layer)
         if address is None:
             status = CacheStatus.bypass(reason or Reason.HOST)
-            return cls(request, site, rules, facts, locale, None, (), status, Watch(request))
+            return cls(request, site, rules, facts, locale, None, (), status, query, watch)
         tags = (*address.tags(site.prefix_depth), *options.early_tags)
         address = replace(address, method=facts.method)
-        return cls(request, site, rules, facts, locale, address, tags, CacheStatus(Forward.URI_MISS), Watch(request))
+        status = CacheStatus(Forward.URI_MISS)
+        visit = cls(request, site, rules, facts, locale, address, tags, status, query, watch)
+        visit.hidden = query.hidden(request.META.get("QUERY_STRING", ""))
+        return visit
 
     def stand_aside(self, status: CacheStatus) -> None:
         """Neither serve nor store."""
@@ -77,17 +93,44 @@ class Visit:
         self.watch.stop()
         self.see_locale()
 
+    def enter_view(self) -> None:
+        """All middleware has run, and the view is next. Only an outer cache has to be told."""
+        self.see_locale()
+        self.watch.watch_cookies()
+
     def see_locale(self) -> None:
         """Note what is active: middleware between here and the view may take it back afterwards."""
         if self.seen is None or self.seen == self.locale:
             self.seen = Locale.active(i18n=self.site.uses_i18n, tz=self.site.uses_tz)
 
+    def tell(self, response: HttpResponseBase) -> None:
+        """Add to `response` what concerns this visit alone. Call it once the response is stored, or is a hit."""
+        if self.address is not None and not self.saw_ignored_input:
+            pass_on(self.hidden, self.request, response)
+        tell_status(response, self.status, self.site)
+
     @contextmanager
     def rendering(self) -> Iterator[None]:
-        """Around the view: watches what it uses of the visitor, and collects the tags that it meets."""
+        """Around the view: watches what it uses of the visitor, and collects the tags that it meets.
+
+        Where its page may be stored, it is not shown what the cache key leaves out.
+        """
+        if self.address is not None:
+            self.saw_ignored_input = not hide_ignored(self.request, self.query, self.site.cookies)
         self.enter()
         try:
             with recording() as self.recorder:
                 yield
         finally:
             self.leave()
+
+
+def _is_excluded(request: HttpRequest, options: PageOptions) -> bool:
+    """Whether the site's own condition is against this request. What it read does not count as read before the view."""
+    if options.condition is None:
+        return False
+    was_parsed = "GET" in vars(request)
+    is_excluded = not options.condition(request)
+    if not was_parsed:
+        vars(request).pop("GET", None)
+    return is_excluded

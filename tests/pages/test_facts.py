@@ -13,7 +13,9 @@ from django.test import RequestFactory, override_settings
 from django.utils import timezone, translation
 from django.utils.functional import SimpleLazyObject
 
+from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Personal
+from cacheplus.http.query import QueryRules
 from cacheplus.pages.facts import (
     Locale,
     Watch,
@@ -32,23 +34,25 @@ requests = RequestFactory()
 def facts(request, credentials=("HTTP_X_API_KEY", "REMOTE_USER"), asks_user=False, **others):
     cookies = frozenset({"sessionid", "csrftoken", "messages"})
     given = {"is_excluded": False, **others}
-    return request_facts(request, credentials=credentials, visitor_cookies=cookies, asks_user=asks_user, **given)
+    return request_facts(
+        request, credentials=credentials, cookies=CookieRules(visitor=cookies), asks_user=asks_user, **given
+    )
 
 
 class TestAddress:
     def test_holds_what_was_asked_for(self):
         request = requests.get("/café/?b=2&a=1", secure=True, headers={"host": "Example.COM:8443"})
-        address = address_of(request, HERE, "prefix", "view")
+        address = address_of(request, HERE, QueryRules(), key_prefix="prefix", layer="view")
         assert (address.scheme, address.host, address.path) == ("https", "example.com:8443", "/caf%C3%A9/")
-        assert (address.query, address.language, address.time_zone) == ("b=2&a=1", "en", "UTC")
+        assert (address.query, address.language, address.time_zone) == ("a=1&b=2", "en", "UTC")
         assert (address.key_prefix, address.layer) == ("prefix", "view")
 
     @override_settings(ALLOWED_HOSTS=["example.com"])
     def test_of_a_foreign_host_is_none(self):
-        assert address_of(requests.get("/", headers={"host": "evil.test"}), HERE, "", "site") is None
+        assert address_of(requests.get("/", headers={"host": "evil.test"}), HERE, QueryRules()) is None
 
     def test_has_the_script_name(self):
-        assert address_of(requests.get("/p/", SCRIPT_NAME="/app"), HERE, "", "site").path == "/app/p/"
+        assert address_of(requests.get("/p/", SCRIPT_NAME="/app"), HERE, QueryRules()).path == "/app/p/"
 
 
 class TestRequest:
@@ -67,7 +71,7 @@ class TestRequest:
         assert facts(requests.get("/", **extra)).has_body is expected
 
     def test_fields_that_wsgi_keeps_elsewhere_are_found_under_their_names(self):
-        fields = request_fields(requests.get("/", CONTENT_TYPE="text/x", HTTP_X_ONE="1"))
+        fields = request_fields(requests.get("/", CONTENT_TYPE="text/x", HTTP_X_ONE="1"), CookieRules())
         assert fields.get("content-type") == "text/x"
         assert fields.get("X-One") == "1"
         assert fields.get("Accept") is None
