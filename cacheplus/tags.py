@@ -148,14 +148,16 @@ class Tags:
         """What stands now, to be called before the computation; `found` is what a batched read already brought."""
         if found is None:
             found = await store.read(self.names(tags))
-        fence = Fence.unpack(found.get(self.fence_name))
+        stored = found.get(self.fence_name)
+        fence = Fence.unpack(stored)
         if fence is None:
-            fence = await self._first_fence(store)
+            fence = await self._first_fence(store, stored)
         return Beginning(tuple(tags), self.standing(tags, found), fence.token if fence else None)
 
-    async def _first_fence(self, store: Store) -> Fence | None:
+    async def _first_fence(self, store: Store, damaged: Stored | None) -> Fence | None:
+        """A fence where there is none, or in place of one that cannot be read: it would lie there for ever."""
         fence = Fence.new()
-        if await store.add(self.fence_name, fence.pack(), None):
+        if await _put(store, self.fence_name, damaged, fence.pack(), None):
             return fence
         return Fence.unpack((await store.read([self.fence_name])).get(self.fence_name))
 
@@ -196,8 +198,13 @@ class Tags:
         added = await store.add_many({self.name(tag): stamp.pack() for tag, stamp in fresh.items()}, made.ttl)
         stamps.update({tag: stamp for tag, stamp in fresh.items() if self.name(tag) in added})
         lost = [tag for tag in missing if tag not in stamps]
-        if lost:
-            stamps.update(self.standing(lost, await store.read(list(map(self.name, lost)))))
+        found = await store.read(list(map(self.name, lost))) if lost else {}
+        stamps.update(self.standing(lost, found))
+        for tag in lost:
+            # What cannot be read is as good as missing, but keeps others out.
+            damaged = found.get(self.name(tag)) if tag not in stamps else None
+            if damaged is not None and await store.swap(self.name(tag), damaged, fresh[tag].pack(), made.ttl):
+                stamps[tag] = fresh[tag]
         return stamps
 
     async def _spared(self, store: Store, beginning: Beginning, late: list[str]) -> bool:
@@ -249,6 +256,13 @@ class Tags:
                 return
         # Without a history nothing is spared, which is always safe.
         await store.write({self.fence_name: Fence.new().pack()}, None)
+
+
+async def _put(store: Store, name: str, damaged: Stored | None, stored: Stored, ttl: float | None) -> bool:
+    """Store where nothing is, or in place of `damaged`; whether nobody else was faster."""
+    if damaged is None:
+        return await store.add(name, stored, ttl)
+    return await store.swap(name, damaged, stored, ttl)
 
 
 def tag_names(tags: Collection[str]) -> tuple[str, ...]:

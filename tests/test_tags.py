@@ -235,12 +235,19 @@ class TestExpire:
         assert Fence.unpack(leaf._read([tags.fence_name])[tags.fence_name])
 
     def test_replaces_a_fence_that_cannot_be_read(self, tags, store, leaf):
+        before = begin(tags, store)
         leaf._write({tags.fence_name: b"garbage"}, None)
-        beginning = begin(tags, store)
-        assert beginning.fence is None
-        assert settle(tags, store, beginning, late=["tag"]) is None
+        assert settle(tags, store, before, late=["tag"]) is None
         expire(tags, store, "tag")
-        assert settle(tags, store, begin(tags, store), late=["tag"])
+        assert Fence.unpack(leaf._read([tags.fence_name])[tags.fence_name])
+        assert settle(tags, store, before, late=["tag"]) is None
+
+    def test_a_beginning_replaces_a_fence_that_cannot_be_read(self, tags, store, leaf):
+        before = begin(tags, store)
+        leaf._write({tags.fence_name: b"garbage"}, None)
+        now = begin(tags, store)
+        assert settle(tags, store, before, late=["tag"]) is None
+        assert settle(tags, store, now, late=["tag"])
 
     def test_goes_on_where_others_keep_moving_the_fence(self, tags, leaf):
         class Contended(Direct):

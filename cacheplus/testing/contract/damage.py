@@ -119,6 +119,17 @@ class DamageContract(Harness):
         calls.expire_tags("tag")
         assert calls.get("new") is None
 
+    @pytest.mark.parametrize("service", ["stamp", "fence"])
+    @pytest.mark.parametrize("garbage", [b"garbage", 5, b""], ids=["bytes", "int", "nothing"])
+    def test_a_damaged_stamp_or_fence_keeps_nothing_out_of_the_cache(
+        self, calls: Any, cache: BaseCache, service: str, garbage: Any
+    ) -> None:
+        cache._write({cache.tags.name("tag") if service == "stamp" else cache.tags.fence_name: garbage}, 60)
+        assert calls.get_or_set("key", "value", 60, tags=["tag"]) == "value"
+        assert calls.get("key") == "value"
+        calls.expire_tags("tag")
+        assert calls.get("key") is None
+
     def test_ordinary_use_tells_no_error(self, calls: Any, cache: BaseCache) -> None:
         own = self.way_of(calls, self.alike(cache, OPTIONS={"ON_FAULT": "miss"}))
         with errors_told() as told:
