@@ -1,0 +1,1 @@
+"""Measures caches against each other: the same work, interleaved in one run, as ratios."""
