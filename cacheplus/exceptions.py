@@ -3,6 +3,7 @@
 CacheplusError
 ├── BadRecord           a stored record that cannot be used: a miss, never an error of the page
 ├── CacheFault          the store failed where no harmless answer exists (also a ValueError)
+├── CacheUnavailable    the store is not asked, because it failed a moment ago (also a ConnectionError)
 ├── LockNotAcquired     a lock was not free in time
 └── MissingExtra        an optional library that the settings ask for is not installed (also an ImportError)
 """
@@ -59,6 +60,20 @@ class CacheFault(CacheplusError, ValueError):
     `incr` and its relatives raise it: a number made up would be wrong. It is a `ValueError` because that is what
     Django's callers of `incr` are ready to catch.
     """
+
+
+class CacheUnavailable(CacheplusError, ConnectionError):
+    """The store is left alone, because its last calls failed. It is tried again every second, at nobody's cost.
+
+    `alias` is the entry of CACHES, `kind` the class of the last fault, and `since` the unix time from when on no call
+    was made. It is among the faults of every store, so that whoever is ready for those is ready for it.
+    """
+
+    def __init__(self, message: str, alias: str = "", kind: str = "", since: float = 0.0) -> None:
+        super().__init__(message)
+        self.alias = alias
+        self.kind = kind
+        self.since = since
 
 
 class LockNotAcquired(CacheplusError):

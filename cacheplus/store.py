@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from time import monotonic
+from typing import Any, TypeVar
+
+from cacheplus.boundary import Boundary, Leaf
+
+__all__ = ["FAULT_ANSWERS", "SERVICE_MARK", "Direct", "Leaf", "Native", "Store", "Stored", "run"]
 
 T = TypeVar("T")
 
@@ -20,24 +25,11 @@ Stored = Any
 SERVICE_MARK = "cacheplus.service."
 
 
-class Leaf(Protocol):
-    """A backend as a store sees it: beside these it has the primitives, `_read` to `_clear`, and their `_a` twins."""
-
-    faults: tuple[type[BaseException], ...]
-
-    def take_fault(self, primitive: str, args: tuple[Any, ...], error: BaseException, *, is_strict: bool) -> Any:
-        """Report `error`; raise it again, or return what the primitive answers under a fault."""
-
-
-class Store(ABC):
+class Store(Boundary, ABC):
     """The primitives as coroutines. Operations know nothing else of a backend.
 
     A strict store raises every fault; another one does what the alias's ON_FAULT says.
     """
-
-    def __init__(self, leaf: Leaf, *, is_strict: bool = False) -> None:
-        self.leaf = leaf
-        self.is_strict = is_strict
 
     @abstractmethod
     async def _call(self, primitive: str, *args: Any) -> Any: ...
@@ -87,20 +79,31 @@ class Direct(Store):
     """Calls the blocking primitives; its coroutines never suspend."""
 
     async def _call(self, primitive: str, *args: Any) -> Any:
+        health = self.leaf.health
+        if health is not None and health.is_ailing:
+            return await self._call_with_care(health, primitive, args)
+        begun = monotonic() if health is not None else 0.0
         try:
             return getattr(self.leaf, f"_{primitive}")(*args)
         except self.leaf.faults as error:
-            return self.leaf.take_fault(primitive, args, error, is_strict=self.is_strict)
+            return await self._met(primitive, args, error, begun)
 
 
 class Native(Store):
     """Awaits the `_a` primitives."""
 
+    async def _ask(self, primitive: str, *args: Any) -> Any:
+        return await getattr(self.leaf, f"_a{primitive}")(*args)
+
     async def _call(self, primitive: str, *args: Any) -> Any:
+        health = self.leaf.health
+        if health is not None and health.is_ailing:
+            return await self._call_with_care(health, primitive, args)
+        begun = monotonic() if health is not None else 0.0
         try:
             return await getattr(self.leaf, f"_a{primitive}")(*args)
         except self.leaf.faults as error:
-            return self.leaf.take_fault(primitive, args, error, is_strict=self.is_strict)
+            return await self._met(primitive, args, error, begun)
 
 
 def run(operation: Coroutine[Any, Any, T]) -> T:

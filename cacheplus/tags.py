@@ -243,8 +243,14 @@ class Tags:
         """
         if not tags:
             return 0
-        await self._move_fence(store, tags)
-        return await store.remove(list(map(self.name, dict.fromkeys(tags))))
+        stamps = list(map(self.name, dict.fromkeys(tags)))
+        try:
+            await self._move_fence(store, tags)
+            return await store.remove(stamps)
+        except BaseException:
+            # Wherever it ended: a fence that is missing has moved, and a stamp that is missing is expired.
+            store.owe([self.fence_name, *stamps])
+            raise
 
     async def _move_fence(self, store: Store, tags: Collection[str]) -> None:
         for _ in range(_TRIES):

@@ -49,7 +49,7 @@ LAYERS = {
     "conf": Layer(("conf",), (*_PURE, "basic"), ("django.conf", "django.core.exceptions", "django.core.signals")),
     "basic": Layer(("signals", "url"), _PURE, ("django.dispatch", "django.core.exceptions")),
     # The protocol that services know a backend by, and what becomes of its faults.
-    "store": Layer(("store", "faults"), (*_PURE, "conf", "basic")),
+    "store": Layer(("store", "boundary", "health", "breaker", "owed", "faults"), (*_PURE, "conf", "basic")),
     "services": Layer(("tags", "flights", "recorder", "stats", "locks"), _BASIC, isolated=True),
     "leaf-db": Layer(("backends.db*",), (*_BASIC, "backends"), (*_BACKEND, "django.db")),
     "leaf-redis": _driven("redis", "redis", "django_redis"),

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from cacheplus import health
 from tests import servers
 from tests.databases import connected
 
@@ -10,6 +11,13 @@ from tests.databases import connected
 pytest.register_assert_rewrite("cacheplus.testing")
 
 pytest_plugins = ["pytester", "tests.missing_servers"]
+
+
+@pytest.fixture(autouse=True)
+def _stores_are_well() -> Iterator[None]:
+    """No test feels the faults of another, nor does a thread outlive the test whose store it looks after."""
+    yield
+    health.forget_all()
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -67,6 +74,33 @@ class Process:
     def end(self) -> None:
         self.popen.kill()
         self.popen.communicate()
+
+
+def in_child(work: Callable[[], object]) -> None:
+    """Run `work` in a forked child; fails where that fails, or does not end."""
+    with warnings.catch_warnings():
+        # Of Python 3.12 on, where other threads run: they are what a test of forks may be about.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 - it must not go on as another run of the tests
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            assert os.waitstatus_to_exitcode(status) == 0
+            return
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    pytest.fail("the child did not end")
 
 
 @contextmanager

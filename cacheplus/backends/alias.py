@@ -18,8 +18,9 @@ from cacheplus.backends.operations import Codec, Operations, Place
 from cacheplus.backends.options import TABLE, Options, check_options
 from cacheplus.backends.primitives import Primitives
 from cacheplus.codecs.serializers import PickleSerializer
-from cacheplus.exceptions import BadRecord, CacheFault, Flaw
+from cacheplus.exceptions import BadRecord, CacheFault, CacheUnavailable, Flaw
 from cacheplus.faults import report
+from cacheplus.health import Health, health_of
 from cacheplus.signals import tags_expired
 from cacheplus.store import FAULT_ANSWERS, SERVICE_MARK, Direct, Native, Store, run
 from cacheplus.tags import Tags
@@ -68,9 +69,7 @@ class CacheAlias(Primitives):
     @cached_property
     def operations(self) -> Operations:
         """What every call means."""
-        # The number of a Redis database is an option, so what differs in options alone counts as another store.
-        options = repr(sorted(self._client_options.items(), key=lambda option: str(option[0])))
-        space = (type(self).__qualname__, str(self._location), options, self.key_prefix, self.key_func)
+        space = (*self._store_identity, self.key_prefix, self.key_func)
         return Operations(
             place=self._place,
             ttl_of=self._ttl_of,
@@ -82,6 +81,23 @@ class CacheAlias(Primitives):
             increment_errors=self.increment_errors,
             prefix=self._prefix,
         )
+
+    @cached_property
+    def _store_identity(self) -> tuple[str, str, str]:
+        """What two backends have in common if they use one store."""
+        # The number of a Redis database is an option, so what differs in options alone counts as another store.
+        options = repr(sorted(self._client_options.items(), key=lambda option: str(option[0])))
+        return type(self).__qualname__, str(self._location), options
+
+    @cached_property
+    def health(self) -> Health | None:
+        """How the store is doing, for all of this process; None for one within it, with which nothing is ever wrong."""
+        if not self.is_shared or self.keeps_nothing:
+            return None
+        # What only the thread of a request can reach cannot be looked after by another.
+        health = health_of(self._store_identity, is_remote=self.is_remote, in_background=not self.is_thread_sensitive)
+        health.fences.add(self.tags.fence_name)
+        return health
 
     @cached_property
     def _direct(self) -> Store:
@@ -192,6 +208,19 @@ class CacheAlias(Primitives):
     def _tell_expired(self, tags: tuple[str, ...]) -> None:
         tags_expired.send_robust(sender=type(self), alias=self.alias, tags=tags)
 
+    @property
+    def pending_removals(self) -> int:
+        """How many removals the store owes this process: writes, deletes and expiries that it failed to carry out."""
+        return 0 if self.health is None else len(self.health.owed)
+
+    def owed_prefix(self) -> str | None:
+        """What is cleared where too many removals are owed."""
+        return self._prefix()
+
+    def heal(self) -> None:
+        """Probe what is left alone, and carry out what is owed. Raises the fault of what is still away."""
+        run(Direct(self).heal())
+
     # Operations of the layers above
 
     def drive(self, operation: Callable[[Store], Coroutine[Any, Any, T]], otherwise: U) -> T | U:
@@ -211,7 +240,7 @@ class CacheAlias(Primitives):
             return self._gave_up(error, otherwise)
 
     def _gave_up(self, error: Exception, otherwise: U) -> U:
-        if not isinstance(error, self.faults):
+        if not isinstance(error, (*self.faults, CacheUnavailable)):
             # What the store raised was reported where it was met; this is something else, such as a value.
             self.report_fault("operation", error)
         return otherwise

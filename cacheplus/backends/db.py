@@ -104,6 +104,10 @@ class DatabaseCache(BaseCache, _DjangosType):
         """From the key column to the name."""
         return {self._key(table, name): name for name in names}
 
+    def is_lasting(self) -> bool:
+        """Not while a transaction may still be rolled back, and with it what was deleted."""
+        return not self._leader.connection.in_atomic_block
+
     # The primitives
 
     def _read(self, names: Sequence[str]) -> dict[str, Stored]:

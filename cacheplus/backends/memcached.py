@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -48,6 +48,7 @@ class PyMemcacheCache(MemcachedCache):
         self._serde = driver.ITEM_SERDE
         self._refusals = driver.REFUSALS
         self.faults = driver.FAULTS
+        self.answers = (*driver.REFUSALS, driver.NotANumber)
         self.increment_errors = (driver.NotANumber,)
         if self._client_options.get("ignore_exc") and "ON_FAULT" not in self._client_options:
             self.options = replace(self.options, on_fault="miss")
@@ -82,6 +83,13 @@ class PyMemcacheCache(MemcachedCache):
 
     def _call(self, method: str, *args: Any) -> Any:
         return self._cache.call(method, *args)
+
+    def servers_of(self, names: Collection[str]) -> Collection[str]:
+        """The nodes that have `names`: one that is dead does not keep others from being asked."""
+        return self._cache.nodes_of(map(_wire_name, names))
+
+    def _probe(self, server: str) -> None:
+        self._call("probe", server)
 
     def _add_many(self, items: Mapping[str, Stored], ttl: float | None) -> set[str]:
         known = {_wire_name(name): name for name in items}
@@ -120,6 +128,7 @@ class PyLibMCCache(MemcachedCache):
         self._pool_class = driver.Pool
         self._refusals = driver.REFUSALS
         self.faults = driver.FAULTS
+        self.answers = (*driver.REFUSALS, driver.NotANumber)
         self.increment_errors = (driver.NotANumber,)
 
     @property
@@ -153,6 +162,10 @@ class PyLibMCCache(MemcachedCache):
         return [
             name for name, is_on in self._behaviors().items() if name in self.overruled and is_on == (name != "cas")
         ]
+
+    def servers_of(self, names: Collection[str]) -> Collection[str]:
+        """Only known where there is one. Of several, libmemcached itself leaves alone for a second what has failed."""
+        return super().servers_of(names) if len(self._servers) == 1 else ()
 
     @cached_property
     def _cache(self) -> Any:

@@ -46,6 +46,7 @@ _FOREIGN_LOADERS: Mapping[int, Callable[[bytes], Any]] = {
 class MemcachedCache(BaseCache):
     """A cache on memcached. LOCATION is a server or several: a list, or one string with commas or semicolons."""
 
+    is_remote: ClassVar[bool] = True
     supports_scoped_clear: ClassVar[bool] = False
     takes_client_options: ClassVar[bool] = True
     extra_options: ClassVar[Mapping[str, Option]] = {

@@ -192,6 +192,14 @@ class Nodes(HashClient):  # type: ignore[misc]
             batches[self._get_client(key)].append(key)
         return batches
 
+    def nodes_of(self, keys: Iterable[str]) -> set[str]:
+        """The names of the nodes that have `keys`. Connects to none."""
+        return {self.hasher.get_node(key) for key in keys}
+
+    def probe(self, node: str) -> None:
+        """Raise what is wrong with one node."""
+        self.clients[node].version()
+
     def add_many(self, values: Mapping[str, Item], expire: int) -> set[str]:
         """Add each of `values`; return the keys that were free. One round trip for each server."""
         batches = self._by_node(values).items()

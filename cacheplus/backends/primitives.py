@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import BaseCache as DjangoBaseCache
 
 from cacheplus.backends.options import Option
-from cacheplus.store import Stored
+from cacheplus.store import SERVICE_MARK, Stored
 
 T = TypeVar("T")
 
@@ -24,6 +24,8 @@ class Primitives(DjangoBaseCache):
 
     is_shared: ClassVar[bool] = True
     """Whether other processes see what is stored: expiry then reaches them, and pickles are signed by default."""
+    is_remote: ClassVar[bool] = False
+    """Whether it is a server that may be away: after some faults in a row it is then left alone until it answers."""
     is_blocking: ClassVar[bool] = True
     """Whether a call may wait for a disk or a network; if not, the async twins call it where they are."""
     is_persistent: ClassVar[bool] = False
@@ -36,12 +38,16 @@ class Primitives(DjangoBaseCache):
     """Whether a thread hop has to go to the thread that owns the request's database connections."""
     supports_scoped_clear: ClassVar[bool] = True
     """Whether `clear` can be limited to the alias's KEY_PREFIX."""
+    holds_others: ClassVar[bool] = False
+    """Whether the whole store may hold what is no cache, so that nothing but a call may clear all of it."""
     takes_client_options: ClassVar[bool] = False
     """Whether unknown OPTIONS go to a client library."""
     extra_options: ClassVar[Mapping[str, Option]] = {}
     """Options of this backend alone."""
     faults: tuple[type[BaseException], ...] = (OSError,)
     """What the store or its client raises when it fails."""
+    answers: tuple[type[BaseException], ...] = ()
+    """Those of the faults that the store itself gave as its answer to one call, so that it is not away."""
     increment_errors: tuple[type[Exception], ...] = ()
     """What the store raises when it is asked to increment something that is no plain int."""
 
@@ -50,6 +56,18 @@ class Primitives(DjangoBaseCache):
         if not self.is_blocking:
             return call(*args, **kwargs)
         return await sync_to_async(call, thread_sensitive=self.is_thread_sensitive)(*args, **kwargs)
+
+    def is_lasting(self) -> bool:
+        """Whether what is written now stays written: not so in a transaction, which may be rolled back."""
+        return True
+
+    def servers_of(self, names: Collection[str]) -> Collection[str]:
+        """The servers that a call for `names` needs, as far as that is known: each is left alone by itself."""
+        return ("",)
+
+    def _probe(self, server: str) -> None:
+        """Raise a fault unless one of `servers_of` works. Asked while it is left alone."""
+        self._read([f"{SERVICE_MARK}probe"])
 
     @abstractmethod
     def _read(self, names: Sequence[str]) -> dict[str, Stored]: ...

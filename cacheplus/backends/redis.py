@@ -97,6 +97,8 @@ class RedisCache(BaseCache):
     of the others, or from the first if that fails. OPTIONS are those of redis-py's connections and of django-redis.
     """
 
+    is_remote: ClassVar[bool] = True
+    holds_others: ClassVar[bool] = True
     takes_client_options: ClassVar[bool] = True
     extra_options: ClassVar[Mapping[str, Option]] = {
         "SOCKET_CONNECT_TIMEOUT": Option(0.25, "a number of seconds above 0", SECONDS),
@@ -118,6 +120,7 @@ class RedisCache(BaseCache):
         for module in ("redis", "django_redis"):
             import_extra(module, "redis")
         self.faults = wire.FAULTS
+        self.answers = wire.ANSWERS
         self.increment_errors = (wire.NotAnInteger,)
         self._class: type[RedisCacheClient] = RedisCacheClient
         self._servers = _servers(location)

@@ -13,6 +13,9 @@ T = TypeVar("T")
 FAULTS: tuple[type[BaseException], ...] = (RedisError, OSError, ChildDeadlockedError)
 """All that redis-py raises when a server, or the way to it, fails."""
 
+ANSWERS: tuple[type[BaseException], ...] = (ResponseError,)
+"""Those of them that a server replied, which is there."""
+
 Client = Any
 """A `redis.Redis`: what type stubs say of it differs from release to release."""
 
