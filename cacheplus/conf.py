@@ -134,6 +134,12 @@ class Conf:
         _meta_keys,
         "Headers that mark a request as personal. A name with an underscore is a key of `request.META`.",
     )
+    expire_on_unsafe: bool = _key(
+        True,
+        _boolean,
+        "Whether a successful POST, PUT, PATCH, DELETE or unknown method expires the pages of its own path, and of the "
+        "path in `Location` and `Content-Location`.",
+    )
     cache_status: str | None = _key(
         "auto",
         _one_of("auto", "detail", "plain", None),

@@ -18,6 +18,7 @@ from cacheplus import conf
 from cacheplus.backends.base import BaseCache
 from cacheplus.http.facts import UNSET
 from cacheplus.pages.cache import PageCache
+from cacheplus.pages.client import restore
 from cacheplus.pages.options import PageOptions
 from cacheplus.pages.visit import Visit
 from cacheplus.site import expected_locale, site
@@ -69,7 +70,7 @@ class UpdateCacheMiddleware(_PageMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Store the response of a visit that was no hit."""
         visit = _open_visit(request)
-        return response if visit is None else self._pages.finish(visit, response)
+        return _told_again(request, response) if visit is None else self._pages.finish(visit, response)
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
@@ -90,7 +91,7 @@ class UpdateCacheMiddleware(_PageMiddleware):
         else:
             response = await self.get_response(request)  # type: ignore[misc]
         visit_now = _open_visit(request)
-        return response if visit_now is None else await self._pages.afinish(visit_now, response)
+        return _told_again(request, response) if visit_now is None else await self._pages.afinish(visit_now, response)
 
 
 class FetchFromCacheMiddleware(_PageMiddleware):
@@ -178,6 +179,14 @@ def _open_visit(request: HttpRequest) -> Visit | None:
     if visit is None or visit.hit is not None:
         return None
     return visit if getattr(request, _FLAG, False) or visit.address is None else None
+
+
+def _told_again(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """A hit, with what middleware between the two halves lost of it when it made a 304 of its own."""
+    visit: Visit | None = getattr(request, _VISIT, None)
+    if visit is not None and visit.hit is not None and response is not visit.hit:
+        restore(response, visit.hit)
+    return response
 
 
 def _asked_by_hand(request: HttpRequest, visit: Visit) -> Visit:

@@ -14,6 +14,7 @@ from cacheplus import conf
 from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Rules
 from cacheplus.http.query import QueryRules
+from cacheplus.invalidation import expire_view_cache
 from cacheplus.pages.facts import Locale
 from cacheplus.pages.options import Site
 
@@ -46,6 +47,7 @@ def site() -> Site:
         prefix_depth=ours.prefix_depth,
         sends_status=status is not None,
         sends_detail=status == "detail" or (status == "auto" and conf.is_debug()),
+        expire=expire_view_cache if ours.expire_on_unsafe else None,
     )
 
 

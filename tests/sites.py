@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import secrets
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, override_settings
+from django.test import AsyncClient, Client, override_settings
 from django.urls import URLPattern, URLResolver, clear_url_caches, path
 from django.views import View
 
@@ -151,6 +152,18 @@ def visitor(**cookies: str) -> Client:
 def outcome(response: Any) -> str:
     """The member of Cache-Status that the outermost layer wrote."""
     return str(response.headers.get("Cache-Status", "")).rpartition("cacheplus; ")[2]
+
+
+def ask(kind: str, method: str = "get", where: str = "/", **headers: str) -> Any:
+    """A request of the "sync" or the "async" `kind`; header names have underscores."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    if kind == "sync":
+        return getattr(Client(), method)(where, headers=given)
+
+    async def asked() -> Any:
+        return await getattr(AsyncClient(), method)(where, headers=given)
+
+    return asyncio.run(asked())
 
 
 def is_hit(response: Any) -> bool:

@@ -14,13 +14,18 @@ _NOT_AN_ERROR = range(200, 400)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+def is_unsafe(method: str) -> bool:
+    """Whether a request with this method may change something; an empty one is no method."""
+    return method not in _SAFE_METHODS and method != ""
+
+
 def outdated_urls(method: str, url: str, status: int, response: Fields) -> tuple[str, ...]:
     """The URLs whose stored pages a request to the absolute `url` put out of date; none if it was safe or failed.
 
     `url` itself, and what `Location` and `Content-Location` name on the same origin: another site's pages are not
     this one's to expire.
     """
-    if method in _SAFE_METHODS or status not in _NOT_AN_ERROR:
+    if not is_unsafe(method) or status not in _NOT_AN_ERROR:
         return ()
     named = (_resolved(url, response.get(name)) for name in ("Location", "Content-Location"))
     return tuple(dict.fromkeys((url, *(other for other in named if other is not None))))

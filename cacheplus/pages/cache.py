@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.cache import caches
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
@@ -20,9 +21,12 @@ from django.template.response import SimpleTemplateResponse
 from cacheplus.backends.base import BaseCache
 from cacheplus.faults import report
 from cacheplus.http.cache_status import CacheStatus, Forward
+from cacheplus.http.headers import Fields
 from cacheplus.http.policy import Use, may_serve, may_store
 from cacheplus.http.reasons import Reason
+from cacheplus.http.unsafe import is_unsafe, outdated_urls
 from cacheplus.pages import client
+from cacheplus.pages.answers import answered
 from cacheplus.pages.facts import Locale, carries, look_again, response_facts
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
@@ -35,6 +39,9 @@ from cacheplus.store import Store
 
 T = TypeVar("T")
 Operation = Callable[[Store], Coroutine[Any, Any, T]]
+
+# Set on an unsafe request once the pages that it put out of date are expired.
+_EXPIRED = "_cacheplus_expired"
 
 
 class PageCache:
@@ -99,13 +106,13 @@ class PageCache:
         """A hit, or the reason why the view is asked."""
         now = time.time()
         if looked.page is None:
-            visit.status = CacheStatus(Forward.URI_MISS if looked.occupant is None else Forward.VARY_MISS)
+            visit.status = CacheStatus(Forward.VARY_MISS if looked.occupants else Forward.URI_MISS)
             return
         serving = may_serve(visit.facts, looked.page.terms, visit.rules, now)
         if serving.use is not Use.FRESH:
             visit.stand_aside(CacheStatus.bypass(serving.reason or Reason.EXPIRED))
             return
-        visit.hit = looked.page.response(now)
+        visit.hit = answered(visit.facts, looked.page.response(now), looked.page.terms.stored_at, now)
         if looked.page.terms.looked_at_visitor:
             look_again(visit.request)
         visit.status = CacheStatus.hit(serving.ttl)
@@ -118,6 +125,8 @@ class PageCache:
         """Store `response` if it may be, and tell the client. A template response is dealt with once it is rendered."""
         if self._waits_for_render(visit, response) or not isinstance(response, HttpResponseBase):
             return response
+        if outdated := self._outdated(visit, response):
+            self._expire(visit, outdated)
         page = self._page(visit, response)
         if page is not None:
             cache = self.cache
@@ -129,12 +138,35 @@ class PageCache:
         """`finish`, without blocking the event loop."""
         if self._waits_for_render(visit, response) or not isinstance(response, HttpResponseBase):
             return response
+        if outdated := self._outdated(visit, response):
+            await sync_to_async(self._expire)(visit, outdated)
         page = self._page(visit, response)
         if page is not None:
             cache = self.cache
             self._kept(visit, page, await cache.adrive(self._keeping(cache, visit, page), Reason.FAULT))
         visit.tell(response)
         return response
+
+    def _outdated(self, visit: Visit, response: HttpResponseBase) -> tuple[str, ...]:
+        """The URLs whose pages an unsafe request put out of date, unless a page cache further in has expired them."""
+        if visit.site.expire is None or hasattr(visit.request, _EXPIRED) or not is_unsafe(visit.facts.method):
+            return ()
+        try:
+            url = visit.request.build_absolute_uri()
+        except DisallowedHost:
+            return ()
+        fields = Fields.of(response.headers.items())
+        return outdated_urls(visit.facts.method, url, response.status_code, fields)
+
+    def _expire(self, visit: Visit, urls: tuple[str, ...]) -> None:
+        """Expire what is at `urls`, whatever the query. Inside an atomic block this happens again on commit."""
+        assert visit.site.expire is not None, "nothing is outdated where nothing is to be expired"  # noqa: S101
+        setattr(visit.request, _EXPIRED, True)
+        for url in urls:
+            try:
+                visit.site.expire(url.partition("?")[0])
+            except Exception as error:  # noqa: BLE001 - the request has done its work already
+                report(type(self), self.options.alias, "expire", error)
 
     def _waits_for_render(self, visit: Visit, response: HttpResponseBase) -> bool:
         if not isinstance(response, SimpleTemplateResponse) or response.is_rendered:

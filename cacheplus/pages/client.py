@@ -63,6 +63,13 @@ def tell_status(response: HttpResponseBase, status: CacheStatus, site: Site) -> 
         response.headers[_HEADER] = status.appended_to(response.headers.get(_HEADER), detail=site.sends_detail)
 
 
+def restore(response: HttpResponseBase, hit: HttpResponseBase) -> None:
+    """Give a response that was made from `hit` what tells that it comes from the cache, and how old it is."""
+    for name in ("Age", _HEADER):
+        if name in hit.headers:
+            response.headers.setdefault(name, hit.headers[name])
+
+
 def stored_fields(response: HttpResponseBase) -> Fields:
     """The header fields to store: not what another layer of this cache said of this one request."""
     pairs = []

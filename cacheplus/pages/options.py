@@ -31,6 +31,8 @@ class Site:
     prefix_depth: int
     sends_status: bool
     sends_detail: bool
+    expire: Callable[[str], object] | None = None
+    """Expires every copy of the page at a URL, after an unsafe request; None = leave them alone."""
 
 
 @dataclass(frozen=True, slots=True)

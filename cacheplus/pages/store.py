@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from cacheplus.backends.base import BaseCache
 from cacheplus.backends.operations import Place
@@ -22,10 +22,11 @@ NOTHING = Beginning()
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a look-up found. `occupant` is the page that stands at the address itself, of whatever variant."""
+    """What a look-up found."""
 
     page: StoredPage | None = None
-    occupant: StoredPage | None = None
+    occupants: Mapping[str, StoredPage] = field(default_factory=dict)
+    """By method: the page that stands at the address itself, of whatever variant."""
     beginning: Beginning = NOTHING
 
 
@@ -55,12 +56,14 @@ class PageStore:
         operations = self._operations
         names = [self._place(each.key()).name for each in addresses]
         read = await store.read([*names, *operations.tags.names(tags)])
-        occupant = None
+        occupants = {}
         for each in addresses:
             page, occupant = await self._selected(store, each, request, read)
+            if occupant is not None:
+                occupants[each.method] = occupant
             if page is not None:
-                return Looked(page, occupant)
-        return Looked(None, occupant, await operations.tags.begin(store, tags, read))
+                return Looked(page, occupants)
+        return Looked(None, occupants, await operations.tags.begin(store, tags, read))
 
     async def _selected(
         self, store: Store, address: PageAddress, request: Fields, read: dict[str, Stored]
@@ -99,7 +102,7 @@ class PageStore:
         record = await self._operations.record_of(store, page.pack(), ttl, tags, looked.beginning, recorder)
         if record is None:
             return Reason.SUPERSEDED
-        occupant = looked.occupant
+        occupant = looked.occupants.get(address.method)
         is_beside = (
             occupant is not None and occupant.variant.names == page.variant.names and occupant.variant != page.variant
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +16,7 @@ from cacheplus.http.policy import may_lookup
 from cacheplus.http.query import QueryRules
 from cacheplus.http.reasons import Reason
 from cacheplus.pages.client import tell_status
+from cacheplus.pages.disguise import Disguise
 from cacheplus.pages.facts import Locale, Watch, address_of, request_facts
 from cacheplus.pages.hiding import hide_ignored, pass_on
 from cacheplus.pages.keys import PageAddress
@@ -49,7 +50,12 @@ class Visit:
     """Those that came with the response."""
     looked: Looked | None = None
     recorder: Recorder | None = None
+    disguise: Disguise = field(init=False)
     hit: HttpResponse | None = None
+    """The answer that the cache gave itself: nothing of it is to be stored."""
+
+    def __post_init__(self) -> None:
+        self.disguise = Disguise(self.request)
 
     @classmethod
     def begin(cls, request: HttpRequest, options: PageOptions, site: Site, locale: Locale | None = None) -> Self:
@@ -85,12 +91,19 @@ class Visit:
         self.status = status
 
     def enter(self) -> None:
-        """The view begins, or goes on in the rendering of its response."""
+        """The view begins, or goes on in the rendering of its response.
+
+        Where its page may be stored, a HEAD is shown to it as a GET, so that the next GET need not ask it again.
+        """
+        if self.address is not None:
+            self.disguise.put_on(None)
+            self.address = self.address.with_method("GET")
         self.watch.start()
 
     def leave(self) -> None:
         """The view has ended, or the rendering of its response."""
         self.watch.stop()
+        self.disguise.take_off()
         self.see_locale()
 
     def enter_view(self) -> None:

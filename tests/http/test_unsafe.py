@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cacheplus.http.headers import Fields
-from cacheplus.http.unsafe import outdated_urls
+from cacheplus.http.unsafe import is_unsafe, outdated_urls
 
 URL = "https://example.com/blog/1/?page=2"
 
@@ -21,7 +21,12 @@ def test_unsafe_or_unknown_method_outdates_its_url(method, status):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE"])
 def test_safe_method_outdates_nothing(method):
+    assert not is_unsafe(method)
     assert outdated(method, Location="/other/") == ()
+
+
+def test_no_method_at_all_is_not_unsafe():
+    assert not is_unsafe("")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500, 503, 101])

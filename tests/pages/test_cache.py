@@ -71,8 +71,15 @@ class TestTrips:
 
     def test_a_bypassed_page_costs_none_or_stores_nothing(self):
         with serve(Page(), "pair"):
-            visitor().post("/")
+            visitor().options("/")
             assert ProbedCache.calls == []
+
+    def test_an_unsafe_request_costs_an_expiry_where_the_site_wants_it(self):
+        for expires, calls in ((True, ["read", "write", "remove"]), (False, [])):
+            ProbedCache.reset()
+            with serve(Page(), "pair", CACHEPLUS={"EXPIRE_ON_UNSAFE": expires}):
+                visitor().post("/")
+                assert ProbedCache.calls == calls
 
     def test_a_page_that_may_not_be_stored_makes_no_stamps(self):
         page = Page(lambda request: HttpResponse(headers={"Cache-Control": "no-store"}))

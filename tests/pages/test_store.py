@@ -131,7 +131,7 @@ class TestVariants:
         store.render("a", asking(X_One="a"), vary=["x-one"])
         looked = store.look(asking(X_One="b"))
         assert looked.page is None
-        assert looked.occupant.body == b"a"
+        assert looked.occupants["GET"].body == b"a"
         assert len(store.trips) == 2
 
     def test_are_replaced_each_by_its_own(self, store):
