@@ -140,6 +140,22 @@ class Conf:
         "Whether a successful POST, PUT, PATCH, DELETE or unknown method expires the pages of its own path, and of the "
         "path in `Location` and `Content-Location`.",
     )
+    key_headers: tuple[str, ...] = _key(
+        (
+            "X-Forwarded-Host",
+            "X-Forwarded-Port",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Scheme",
+            "X-Forwarded-Prefix",
+            "X-Host",
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "X-HTTP-Method-Override",
+        ),
+        _meta_keys,
+        "Headers that are part of the key of every page, because middleware or a view may read them without saying so "
+        "in `Vary`. A name with an underscore is a key of `request.META`.",
+    )
     cache_status: str | None = _key(
         "auto",
         _one_of("auto", "detail", "plain", None),

@@ -34,6 +34,7 @@ def site() -> Site:
         uses_i18n=conf.uses_i18n(),
         uses_tz=conf.uses_tz(),
         credentials=ours.credentials,
+        key_headers=ours.key_headers,
         query=QueryRules(ours.ignore_query, ours.sort_query),
         cookies=CookieRules(
             ignored=ours.ignore_cookies,

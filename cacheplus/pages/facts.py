@@ -37,7 +37,13 @@ class Locale:
 
 
 def address_of(
-    request: HttpRequest, locale: Locale, query: QueryRules, *, key_prefix: str = "", layer: str = "site"
+    request: HttpRequest,
+    locale: Locale,
+    query: QueryRules,
+    *,
+    key_headers: tuple[str, ...] = (),
+    key_prefix: str = "",
+    layer: str = "site",
 ) -> PageAddress | None:
     """The address that `request` asks for; None where its host is not one of ours."""
     try:
@@ -53,6 +59,7 @@ def address_of(
         layer=layer,
         language=locale.language,
         time_zone=locale.time_zone,
+        headers="\n".join(f"{name}:{request.META[name]}" for name in key_headers if name in request.META),
     )
 
 

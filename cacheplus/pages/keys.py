@@ -32,6 +32,8 @@ class PageAddress:
     method: str = "GET"
     language: str | None = None
     time_zone: str | None = None
+    headers: str = ""
+    """Those that belong to the key of every page, where the request has any."""
 
     def key(self, variant: tuple[str | None, ...] | None = None) -> str:
         """The key of the page, or of one of its variants: the request's values of the fields that `Vary` names."""
@@ -45,6 +47,7 @@ class PageAddress:
             self.method,
             self.language,
             self.time_zone,
+            self.headers,
             *(variant or ()),
         )
         return f"cacheplus.page.{_digest(parts)}"

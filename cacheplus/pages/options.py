@@ -26,6 +26,8 @@ class Site:
     uses_tz: bool
     credentials: tuple[str, ...]
     """Keys of `request.META` that mark a request as personal."""
+    key_headers: tuple[str, ...]
+    """Keys of `request.META` that belong to the key of every page."""
     query: QueryRules
     cookies: CookieRules
     prefix_depth: int

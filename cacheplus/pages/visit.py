@@ -74,7 +74,14 @@ class Visit:
         query = options.query(site)
         address = None
         if reason is None:
-            address = address_of(request, locale, query, key_prefix=options.key_prefix, layer=options.layer)
+            address = address_of(
+                request,
+                locale,
+                query,
+                key_headers=site.key_headers,
+                key_prefix=options.key_prefix,
+                layer=options.layer,
+            )
         if address is None:
             status = CacheStatus.bypass(reason or Reason.HOST)
             return cls(request, site, rules, facts, locale, None, (), status, query, watch)

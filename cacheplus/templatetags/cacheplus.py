@@ -9,7 +9,7 @@ from typing import Any
 from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
 from django.core.cache.backends.base import BaseCache
 from django.template import Library, Node, TemplateSyntaxError, VariableDoesNotExist
-from django.template.base import FilterExpression, NodeList, Parser, Token
+from django.template.base import FilterExpression, NodeList, Parser, Token, Variable
 from django.template.context import Context
 from django.utils.functional import SimpleLazyObject
 
@@ -47,7 +47,11 @@ class CacheNode(Node):
         """The fragment, stored or rendered now."""
         timeout = self._timeout(context)
         cache = self._cache(context)
+        missing = [str(each) for each in self.vary_on if _is_missing(each, context)]
         fragment = Fragment(self.fragment_name, [each.resolve(context) for each in self.vary_on], self._tags(context))
+        if missing:
+            _warn_of_missing(_template_of(self), self.fragment_name, missing[0])
+            return self._render_now(context)[0]
         return fragment.render(cache, timeout, lambda: self._render_now(context))
 
     def _render_now(self, context: Context) -> tuple[str, bool]:
@@ -67,7 +71,7 @@ class CacheNode(Node):
         has_token = bool(asked) or _TOKEN_USED in meta
         meta.update({**used_before, **({_TOKEN_USED: True} if has_token and meta else {})})
         if has_token:
-            _warn_of_token(getattr(getattr(self, "origin", None), "name", "a template"), self.fragment_name)
+            _warn_of_token(_template_of(self), self.fragment_name)
         return text, not has_token
 
     def _timeout(self, context: Context) -> int | None:
@@ -110,6 +114,33 @@ def _warn_of_token(template: str, fragment: str) -> None:
         fragment,
         template,
     )
+
+
+@lru_cache(maxsize=256)
+def _warn_of_missing(template: str, fragment: str, variable: str) -> None:
+    """Once for each variable, as far as memory goes."""
+    logger.warning(
+        "Fragment %r in %s is not cached: it varies on %s, which is not there. Correct the name, or give it a default "
+        "with |default.",
+        fragment,
+        template,
+        variable,
+    )
+
+
+def _template_of(node: Node) -> str:
+    return str(getattr(getattr(node, "origin", None), "name", "a template"))
+
+
+def _is_missing(expression: FilterExpression, context: Context) -> bool:
+    """Whether it is a misspelt variable, say: it would have the same value for every visitor."""
+    if expression.filters or not isinstance(expression.var, Variable):
+        return False
+    try:
+        expression.var.resolve(context)
+    except VariableDoesNotExist:
+        return True
+    return False
 
 
 def _resolve(expression: FilterExpression, context: Context) -> Any:

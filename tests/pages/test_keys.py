@@ -22,6 +22,7 @@ OTHERS = {
     "method": "HEAD",
     "language": "de",
     "time_zone": "Europe/Berlin",
+    "headers": "x-forwarded-host:evil.test",
 }
 
 
