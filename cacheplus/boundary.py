@@ -13,7 +13,8 @@ from time import monotonic
 from typing import Any, Protocol
 
 from cacheplus.breaker import Opening
-from cacheplus.exceptions import CacheUnavailable
+from cacheplus.codecs.record import TOO_LARGE
+from cacheplus.exceptions import BadRecord, CacheUnavailable, Flaw
 from cacheplus.health import Health, Patient
 from cacheplus.owed import Claims, Sweep
 
@@ -83,6 +84,13 @@ class Boundary:
         if health is not None:
             health.owe(self.leaf, names)
             health.see_to(self.leaf)
+
+    def _is_refused(self, primitive: str, stored: Any) -> bool:
+        """Whether no store is asked to keep it; that is a fault, though nobody's."""
+        if stored is not TOO_LARGE:
+            return False
+        self.leaf.report_fault(primitive, BadRecord(Flaw.TOO_LARGE, "more bytes than MAX_BYTES_DECODED permits"))
+        return True
 
     async def _call_with_care(self, health: Health, primitive: str, args: tuple[Any, ...]) -> Any:
         """`_call` for a store that failed a moment ago, or that owes removals."""

@@ -37,7 +37,7 @@ class Flaw(StrEnum):
     COMPRESSOR = "compressor"
     """Compressed by a method that is unknown or not installed."""
     TOO_LARGE = "too-large"
-    """Would take more memory than `MAX_BYTES_DECODED` once decompressed."""
+    """Takes more memory than `MAX_BYTES_DECODED`, before it is stored or once it is decompressed."""
     PAYLOAD = "payload"
     """Intact, but the value cannot be rebuilt: a class that moved, say."""
 

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from cacheplus.boundary import Boundary, Leaf
+from cacheplus.codecs.record import TOO_LARGE
 
 __all__ = ["FAULT_ANSWERS", "SERVICE_MARK", "Direct", "Leaf", "Native", "Store", "Stored", "run"]
 
@@ -40,11 +41,15 @@ class Store(Boundary, ABC):
 
     async def write(self, items: Mapping[str, Stored], ttl: float | None) -> list[str]:
         """Store `items`; return the names that could not be stored."""
-        return await self._call("write", items, ttl)
+        if TOO_LARGE not in items.values():
+            return await self._call("write", items, ttl)
+        refused = [name for name in items if self._is_refused("write", items[name])]
+        rest = {name: stored for name, stored in items.items() if name not in refused}
+        return [*refused, *(await self._call("write", rest, ttl) if rest else ())]
 
     async def add(self, name: str, stored: Stored, ttl: float | None) -> bool:
         """Store under a free name: one winner, whoever calls at the same time."""
-        return await self._call("add", name, stored, ttl)
+        return not self._is_refused("add", stored) and await self._call("add", name, stored, ttl)
 
     async def add_many(self, items: Mapping[str, Stored], ttl: float | None) -> set[str]:
         """`add` for each item; return the names that were free."""
@@ -52,7 +57,7 @@ class Store(Boundary, ABC):
 
     async def swap(self, name: str, expected: Stored, stored: Stored | None, ttl: float | None) -> bool:
         """Replace `expected`, or delete it where `stored` is None; False where something else stands there."""
-        return await self._call("swap", name, expected, stored, ttl)
+        return not self._is_refused("swap", stored) and await self._call("swap", name, expected, stored, ttl)
 
     async def touch(self, name: str, ttl: float | None) -> bool:
         """Give what lives under `name` a new ttl; False where nothing does."""

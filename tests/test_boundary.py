@@ -497,3 +497,41 @@ def test_locks_that_were_held_at_a_fork_are_free_in_the_child(make):
 
     with cache.health._lock, faults._lock:
         in_child(child)
+
+
+class TestAValueThatIsTooLarge:
+    @pytest.fixture
+    def cache(self, make):
+        cache = make(FileBasedCache, MAX_BYTES_DECODED=1000)
+        cache.set_many({"key": "old", "other": "old"})
+        return cache
+
+    @pytest.fixture
+    def counted(self, cache):
+        of = lambda operation: faults.counts().get((cache.alias, operation, "too-large"), 0)  # noqa: E731
+        before = {operation: of(operation) for operation in ("write", "add")}
+        return lambda operation: of(operation) - before[operation]
+
+    @pytest.mark.parametrize("value", ["x" * 2000, b"x" * 2000, ["x"] * 2000], ids=["text", "bytes", "list"])
+    def test_is_not_stored_and_what_was_there_is_gone(self, cache, counted, value):
+        cache.set("key", value)
+        assert cache.get("key") is None
+        assert counted("write") == 1
+        assert cache.set_many({"key": value, "other": "new"}) == ["key"]
+        assert cache.get_many(["key", "other"]) == {"other": "new"}
+        assert cache.set_many({"other": value}) == ["other"]
+        assert cache.get("other") is None
+        assert cache.pending_removals == 0
+
+    def test_is_not_added(self, cache, counted):
+        assert cache.add("free", "x" * 2000) is False
+        assert counted("add") == 1
+        assert cache.get("free") is None
+        assert cache.get_or_set("free", lambda: "x" * 2000) == "x" * 2000
+        assert cache.get("free") is None
+
+    async def test_is_no_more_with_the_twins(self, cache, counted):
+        await cache.aset("key", "x" * 2000)
+        assert await cache.aget("key") is None
+        assert await cache.aadd("free", "x" * 2000) is False
+        assert (counted("write"), counted("add")) == (1, 1)

@@ -221,8 +221,11 @@ class MemcachedCache(BaseCache):
         """
         flags, expiry = term_of(ttl, time.time())
         limit = self._option("MAX_ITEM_BYTES")
-        packed = ((_wire_name(name), pack(stored, flags)) for name, stored in items.items())
-        return {name: item for name, item in packed if len(item.data) <= limit}, expiry
+        items_by_name = {_wire_name(name): pack(stored, flags) for name, stored in items.items()}
+        packed = {name: item for name, item in items_by_name.items() if len(item.data) <= limit}
+        if len(packed) < len(items_by_name):
+            self.report_fault("write", BadRecord(Flaw.TOO_LARGE, "more bytes than MAX_ITEM_BYTES permits"))
+        return packed, expiry
 
     def _store(self, method: str, name: str, stored: Stored, ttl: float | None, *token: Any) -> bool:
         """`add`, or `cas` with its token; False also where the value is refused."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from cacheplus.codecs.record import Record
+from cacheplus.codecs.record import TOO_LARGE, Record
 from cacheplus.exceptions import BadRecord
 from cacheplus.recorder import Recorder, meet_stamps, meet_tags
 from cacheplus.store import Store, Stored
@@ -244,6 +244,8 @@ class Operations:
 
     async def _add_over_dead(self, store: Store, place: Place, stored: Stored, ttl: float | None) -> bool:
         """Replace a record whose tag was expired; False where something lives."""
+        if stored is TOO_LARGE:
+            return False
         found, read = await self.find(store, [place])
         if found:
             return False

@@ -8,14 +8,25 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from enum import Enum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from cacheplus.codecs import layout, native
 from cacheplus.codecs.compressors import COMPRESSORS_BY_ID, Compressor, make_compressor
 from cacheplus.codecs.serializers import SAFE_SERIALIZERS, Serializer, make_serializer
 from cacheplus.codecs.signing import DIGEST_SIZE, Signer
 from cacheplus.exceptions import BadRecord, Flaw
+
+
+class Unstorable(Enum):
+    """What a value becomes that must not be stored."""
+
+    TOO_LARGE = "too-large"
+
+
+TOO_LARGE = Unstorable.TOO_LARGE
+"""More bytes than could be read again. Stores answer as for a name that could not be stored."""
 
 Stored = int | bytes
 """What a record becomes: an int where servers can count on it, else bytes."""
@@ -53,10 +64,10 @@ class RecordCodec:
     """Records to ints and bytes, and back.
 
     - `serializer`: a name of `SERIALIZERS`, or an object with `dumps` and `loads`, for values of no native kind.
-    - `compressor`: a name of `COMPRESSORS`, or None; used for payloads of at least `compress_min_bytes` and at most
-      `max_bytes_decoded`, and only if it makes them smaller.
+    - `compressor`: a name of `COMPRESSORS`, or None; used for payloads of at least `compress_min_bytes`, and only if it
+      makes them smaller.
     - `signer`: if given, whatever could run code is signed when written and refused when it bears no good signature.
-    - `max_bytes_decoded`: the most that a compressed payload may become.
+    - `max_bytes_decoded`: the most that a payload may take, before it is compressed and after it was decompressed.
     - `foreign`: reads bytes that are no record of ours, or raises; without it they are refused.
 
     Records of native kinds, JSON and MessagePack, and of every compressor that is installed, can be read whatever the
@@ -80,15 +91,21 @@ class RecordCodec:
         self._max_bytes_decoded = max_bytes_decoded
         self._foreign = foreign
 
-    def encode(self, name: str, record: Record, seal: bytes = b"") -> Stored:
+    def encode(self, name: str, record: Record, seal: bytes = b"") -> Stored | Literal[Unstorable.TOO_LARGE]:
         """What to store under `name`; `seal` tells apart the aliases that could make the same name.
 
-        A bare int of 64 bits stays an int. What the serializer raises for a value it cannot write is let out.
+        A bare int of 64 bits stays an int; more than `max_bytes_decoded` bytes become `TOO_LARGE`. What the serializer
+        raises for a value it cannot write is let out.
         """
         value = record.value
         if type(value) is int and record.is_bare and value in COUNTABLE:
             return value
+        # A look before the copy. In UTF-8 no text is shorter than its characters are many.
+        if type(value) in (str, bytes) and len(value) > self._max_bytes_decoded:
+            return TOO_LARGE
         serializer, payload = native.dump(value) or (self._serializer.id, self._serializer.dumps(value))
+        if len(payload) > self._max_bytes_decoded:
+            return TOO_LARGE
         compressor, payload = self._compress(payload)
         signer = self._signer if _needs_trust(serializer) else None
         header = layout.Header(layout.SIGNED if signer else 0, serializer, compressor)
@@ -153,8 +170,8 @@ class RecordCodec:
         return body
 
     def _compress(self, payload: bytes) -> tuple[int, bytes]:
-        """(compressor id, payload), left alone unless that makes it smaller and it can be read again."""
-        if self._compressor is None or not self._compress_min_bytes <= len(payload) <= self._max_bytes_decoded:
+        """(compressor id, payload), left alone unless that makes it smaller."""
+        if self._compressor is None or len(payload) < self._compress_min_bytes:
             return 0, payload
         smaller = self._compressor.compress(payload)
         return (self._compressor.id, smaller) if len(smaller) < len(payload) else (0, payload)

@@ -2,6 +2,7 @@ import pickle
 import random
 import subprocess
 import sys
+import tracemalloc
 from types import ModuleType
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cacheplus.codecs.compressors import COMPRESSORS
-from cacheplus.codecs.record import Record, from_wire
+from cacheplus.codecs.record import TOO_LARGE, Record, from_wire
 from cacheplus.exceptions import Flaw
 from tests.codecs.records import NAME, PICKLE, SEAL, SERIALIZER_AT, Plain, codec, decode, encode, flaw, signer
 from tests.codecs.values import form, ints, json_like, nested, texts
@@ -177,17 +178,29 @@ class TestCompression:
         noise = random.Random(1).randbytes(5000)
         assert encode(noise, compressor="zlib") == encode(noise)
 
-    def test_what_could_not_be_read_again_is_not_compressed(self):
-        value = "a" * 3000
-        stored = encode(value, compressor="zlib", max_bytes_decoded=2999)
-        assert len(stored) > 3000
-        assert decode(stored, compressor="zlib", max_bytes_decoded=2999) == Record(value)
-
     @pytest.mark.parametrize("name", COMPRESSORS)
     def test_a_bomb_is_a_miss(self, name):
         bomb = encode(bytes(2**20), compressor=name)
         assert len(bomb) < 2**14
         assert flaw(bomb, max_bytes_decoded=2**20 - 1) is Flaw.TOO_LARGE
+
+
+class TestSize:
+    @pytest.mark.parametrize("compressor", [None, "zlib"])
+    def test_what_takes_more_bytes_than_could_be_read_again_is_not_to_be_stored(self, compressor):
+        for value in ("a" * 3000, b"a" * 3000, "ä" * 1500, [1] * 1500, {"a": "b" * 3000}):
+            assert encode(value, compressor=compressor, max_bytes_decoded=2899) is TOO_LARGE
+        stored = encode("a" * 3000, compressor=compressor, max_bytes_decoded=3000)
+        assert decode(stored, compressor=compressor, max_bytes_decoded=3000) == Record("a" * 3000)
+
+    @pytest.mark.parametrize("value", ["a" * 2**24, bytes(2**24)], ids=["text", "bytes"])
+    def test_is_looked_at_before_a_copy_is_made(self, value):
+        tracemalloc.start()
+        try:
+            assert encode(value, max_bytes_decoded=2**23) is TOO_LARGE
+            assert tracemalloc.get_traced_memory()[1] < 2**20
+        finally:
+            tracemalloc.stop()
 
 
 def test_the_codecs_load_neither_django_nor_an_optional_library():
