@@ -162,6 +162,16 @@ class Conf:
         'The `Cache-Status` header: "detail" gives reasons, "plain" gives none, "auto" gives them under `DEBUG`, None '
         "sends no header.",
     )
+    max_variants: int = _key(
+        64,
+        _count,
+        "How many pages are kept of one URL for different values of the headers that its `Vary` names.",
+    )
+    max_queries: int = _key(
+        256,
+        _count,
+        "How many pages are kept of one path for all of its query strings.",
+    )
     prefix_depth: int = _key(
         3,
         _count,

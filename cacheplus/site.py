@@ -15,6 +15,7 @@ from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Rules
 from cacheplus.http.query import QueryRules
 from cacheplus.invalidation import expire_view_cache
+from cacheplus.pages.census import Limits
 from cacheplus.pages.facts import Locale
 from cacheplus.pages.options import Site
 
@@ -45,6 +46,7 @@ def site() -> Site:
             seen=frozenset({conf.setting("LANGUAGE_COOKIE_NAME")}),
             visitor_in_key=ours.share_authenticated,
         ),
+        limits=Limits(ours.max_variants, ours.max_queries),
         prefix_depth=ours.prefix_depth,
         sends_status=status is not None,
         sends_detail=status == "detail" or (status == "auto" and conf.is_debug()),

@@ -60,5 +60,6 @@ class Reason(StrEnum):
     NO_LIFETIME = "no-lifetime", "Neither the view nor a setting says how long the page may be kept."
 
     # The store.
+    VARIANTS = "variants", "So many pages of this path are kept already that there is no room for another one."
     SUPERSEDED = "superseded", "The page was expired while it was being rendered."
     FAULT = "fault", "The cache could not be read or written."

@@ -235,6 +235,7 @@ class PageCache:
             looked=visit.looked or NOTHING_FOUND,
             tags=(*visit.tags, *visit.late_tags),
             recorder=visit.recorder,
+            limits=visit.site.limits,
         )
 
     def _kept(self, visit: Visit, page: StoredPage, refusal: Reason | None) -> None:

@@ -52,6 +52,11 @@ class PageAddress:
         )
         return f"cacheplus.page.{_digest(parts)}"
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it says no more than where the page is."""
+        return not (self.query or self.headers)
+
     def with_method(self, method: str) -> PageAddress:
         """The same address, asked by another method."""
         return replace(self, method=method)

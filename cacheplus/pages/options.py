@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Rules, Unset
 from cacheplus.http.query import QueryRules
+from cacheplus.pages.census import Limits
 from cacheplus.tags import tag_names
 
 TagSource = Collection[str] | Callable[[HttpRequest, HttpResponseBase], Collection[str]]
@@ -31,6 +32,7 @@ class Site:
     query: QueryRules
     cookies: CookieRules
     prefix_depth: int
+    limits: Limits
     sends_status: bool
     sends_detail: bool
     expire: Callable[[str], object] | None = None

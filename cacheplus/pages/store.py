@@ -10,6 +10,7 @@ from cacheplus.backends.operations import Place
 from cacheplus.http.headers import Fields, Vary
 from cacheplus.http.reasons import Reason
 from cacheplus.http.variants import selecting_values
+from cacheplus.pages.census import UNLIMITED, Census, Limits
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.page import StoredPage, Variant
 from cacheplus.recorder import Recorder
@@ -95,18 +96,24 @@ class PageStore:
         looked: Looked,
         tags: Collection[str],
         recorder: Recorder | None,
+        limits: Limits = UNLIMITED,
     ) -> Reason | None:
         """Store `page` with the stamps of when its rendering began; None, or why it is not stored."""
         # Nobody is served a stale page, and one that is kept would keep its successor out.
         ttl = page.terms.fresh_for
-        record = await self._operations.record_of(store, page.pack(), ttl, tags, looked.beginning, recorder)
-        if record is None:
-            return Reason.SUPERSEDED
         occupant = looked.occupants.get(address.method)
         is_beside = (
             occupant is not None and occupant.variant.names == page.variant.names and occupant.variant != page.variant
         )
-        name, seal = self._place(address.key(page.variant.values if is_beside else None))
+        key = address.key(page.variant.values if is_beside else None)
+        # Before anything is stored: junk leaves no stamps behind either.
+        is_counted = (is_beside or not address.is_plain) and limits is not UNLIMITED
+        if is_counted and not await Census(self._operations, limits).admits(store, address, key, ttl):
+            return Reason.VARIANTS
+        record = await self._operations.record_of(store, page.pack(), ttl, tags, looked.beginning, recorder)
+        if record is None:
+            return Reason.SUPERSEDED
+        name, seal = self._place(key)
         failed = await store.write({name: self._operations.codec.encode(name, record, seal)}, ttl)
         if failed:
             await store.remove(failed)

@@ -216,19 +216,30 @@ def zone_with_space(shell: Shell) -> bool:
 
 
 def flood(shell: Shell) -> bool:
-    """Whether 400 junk queries make more than 320 entries, or cost the page that everybody reads its place."""
+    """Whether 400 junk queries make more than 280 entries, or cost the page that everybody reads its place."""
     runs = itertools.count(1)
 
     def view(request: Any) -> HttpResponse:
         return HttpResponse("junk" if request.GET else f"run {next(runs)}")
 
-    with shell.serve(view, CACHES={"default": shell.backend() | {"OPTIONS": {"MAX_ENTRIES": 5000}}}):
+    with shell.serve(view, CACHES={"default": shell.backend() | _ROOMY}):
         visitor().get("/")
         for number in range(400):
             visitor().get(f"/?x={number}")
             if number % 40 == 0:
                 visitor().get("/")
-        return next(runs) > 2 or _entries() > 320
+        return next(runs) > 2 or _entries() > 280
+
+
+def header_flood(shell: Shell) -> bool:
+    """Whether 200 values of a header that the page varies on make more than 100 entries."""
+    with shell.serve(lambda _: fresh(Vary="X-Device"), CACHES={"default": shell.backend() | _ROOMY}):
+        for number in range(200):
+            visitor().get("/", headers={"x-device": str(number)})
+        return _entries() > 100
+
+
+_ROOMY = {"OPTIONS": {"MAX_ENTRIES": 5000}}
 
 
 def _entries() -> int:

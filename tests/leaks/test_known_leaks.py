@@ -47,6 +47,8 @@ KNOWN = {
     "S13 no-store behind a letter that is not ASCII": (probes.private("x=ж, no-store"), EVERYWHERE),
     "S14 attribute that cannot be pickled": (probes.unpicklable, EVERYWHERE),
     "S15 time zone with a space": (probes.zone_with_space, EVERYWHERE),
+    "S26 flood of queries": (probes.flood, EVERYWHERE),
+    "S26 flood of headers": (probes.header_flood, EVERYWHERE),
 }
 
 

@@ -63,11 +63,21 @@ class TestTrips:
 
     def test_to_render_again_costs_two(self):
         with serve(Page(), "none"):
-            visitor().get("/?a=1")
+            visitor().get("/")
             ProbedCache.reset()
             # The same path under another scheme: its stamps stand, and there is no page yet.
-            visitor().get("/?a=1", secure=True)
+            visitor().get("/", secure=True)
             assert ProbedCache.calls == ["read", "write"]
+
+    def test_a_page_with_a_query_is_counted_which_costs_two_more(self):
+        with serve(Page(), "none"):
+            visitor().get("/?a=1")
+            ProbedCache.reset()
+            visitor().get("/?a=1", secure=True)
+            assert ProbedCache.calls == ["read", "read", "add", "write"]
+            ProbedCache.reset()
+            visitor().get("/?a=1")
+            assert ProbedCache.calls == ["read"]
 
     def test_a_bypassed_page_costs_none_or_stores_nothing(self):
         with serve(Page(), "pair"):
