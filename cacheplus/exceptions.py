@@ -90,3 +90,13 @@ class MissingExtra(CacheplusError, ImportError):
 
     def __str__(self) -> str:
         return f"the Python module {self.name!r} is not installed; install it with: pip install cacheplus[{self.extra}]"
+
+
+_LONGEST_SHOWN = 512
+_SHOWN = 32
+
+
+def shown(key: object) -> str:
+    """`key` as a message may hold it: on one line, and of one that is very long the beginning alone."""
+    text = str(key)
+    return repr(key) if len(text) <= _LONGEST_SHOWN else f"{text[:_SHOWN]!r}… ({len(text)} characters)"

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from cacheplus.exceptions import LockNotAcquired
+from cacheplus.exceptions import LockNotAcquired, shown
 
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1
@@ -33,7 +33,9 @@ class _Claim:
         while (left := deadline - time.monotonic()) > 0:
             yield min(pause, left)
             pause = min(2 * pause, _LONGEST_PAUSE)
-        raise LockNotAcquired(f"The lock {self.label!r} is held elsewhere and was not free within {self.wait} seconds.")
+        raise LockNotAcquired(
+            f"The lock {shown(self.label)} is held elsewhere and was not free within {self.wait} seconds."
+        )
 
 
 class Lock:

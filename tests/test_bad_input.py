@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from django.core.cache import InvalidCacheBackendError, InvalidCacheKey, cache, caches
+from django.core.cache import CacheKeyWarning, InvalidCacheBackendError, InvalidCacheKey, cache, caches
 from django.core.checks import run_checks
 from django.http import HttpResponse
 from django.template import Context, Engine, TemplateSyntaxError
@@ -20,7 +20,7 @@ from cacheplus.backends.locmem import LocMemCache
 from cacheplus.backends.memcached import PyMemcacheCache
 from cacheplus.backends.redis import RedisCache
 from cacheplus.decorators import cache_page
-from cacheplus.exceptions import MissingExtra
+from cacheplus.exceptions import LockNotAcquired, MissingExtra
 from cacheplus.invalidation import expire_tags, expire_view_cache
 
 LOCMEM = "cacheplus.backends.locmem.LocMemCache"
@@ -222,3 +222,35 @@ def test_a_redis_that_is_not_there_raises_from_a_plain_call_unless_told_otherwis
     forgiving = RedisCache(f"redis://127.0.0.1:{port}", {"OPTIONS": {"ON_FAULT": "miss"}})
     assert forgiving.get("key", "miss") == "miss"
     assert forgiving.add("key", 1) is False
+
+
+class TestAVeryLongKey:
+    SECRET = "the-token-of-a-visitor"
+    KEY = "k\n" * 5000 + SECRET
+
+    def test_is_not_repeated_in_a_warning(self):
+        cache = LocMemCache("very long keys", {})
+        with pytest.warns(CacheKeyWarning) as told:
+            cache.set(self.KEY, 1)
+        assert told
+        for warning in told:
+            assert self.SECRET not in str(warning.message)
+            assert "\n" not in str(warning.message)
+
+    @pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
+    def test_is_not_repeated_in_an_error(self):
+        cache = LocMemCache("no such key", {})
+        for call in (cache.incr, cache.incr_version, lambda key: cache.lock(key, wait=0).__enter__()):
+            cache.lock(self.KEY).__enter__()
+            with pytest.raises((ValueError, LockNotAcquired)) as told:
+                call(self.KEY)
+            assert self.SECRET not in str(told.value)
+            assert "\n" not in str(told.value)
+            cache.clear()
+
+    @pytest.mark.parametrize("key", [KEY, "k" * 5000 + SECRET], ids=["with line ends", "plain"])
+    def test_is_not_repeated_where_memcached_refuses_it(self, key):
+        with pytest.raises(InvalidCacheKey) as told:
+            PyMemcacheCache("127.0.0.1:1", {}).set(key, 1)
+        assert self.SECRET not in str(told.value)
+        assert "\n" not in str(told.value)

@@ -1,9 +1,10 @@
 import inspect
+import pickle
 
 import pytest
 
 from cacheplus import exceptions
-from cacheplus.exceptions import BadRecord, CacheFault, CacheplusError, Flaw, MissingExtra
+from cacheplus.exceptions import BadRecord, CacheFault, CacheplusError, CacheUnavailable, Flaw, MissingExtra, shown
 
 
 def test_every_exception_stands_in_the_tree_and_has_one_root():
@@ -34,3 +35,17 @@ def test_a_missing_extra_is_an_import_error_that_says_what_to_do():
     assert isinstance(error, ImportError)
     assert (error.name, error.extra) == ("lz4.block", "lz4")
     assert str(error).endswith("pip install cacheplus[lz4]")
+
+
+def test_a_store_that_is_left_alone_is_among_the_faults_of_every_store():
+    error = CacheUnavailable("left alone", "default", "TimeoutError", 5.0)
+    assert isinstance(error, OSError)
+    assert (error.alias, error.kind, error.since, str(error)) == ("default", "TimeoutError", 5.0, "left alone")
+    assert str(pickle.loads(pickle.dumps(error))) == "left alone"
+
+
+def test_a_key_in_a_message_is_on_one_line_and_not_endless():
+    assert shown("a\nb") == r"'a\nb'"
+    assert shown(5) == "5"
+    assert shown("a" * 10_000) == f"'{'a' * 32}'… (10000 characters)"
+    assert "\n" not in shown("a\n" * 10_000)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterable
+import warnings
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 from django.core import checks
 from django.core.cache import caches
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LENGTH, default_key_func
+from django.core.cache.backends.base import (
+    DEFAULT_TIMEOUT,
+    MEMCACHE_MAX_KEY_LENGTH,
+    CacheKeyWarning,
+    default_key_func,
+    memcache_key_warnings,
+)
 from django.core.cache.backends.base import BaseCache as DjangoBaseCache
 
 from cacheplus.backends.codec import build_codec
@@ -18,7 +25,7 @@ from cacheplus.backends.operations import Codec, Operations, Place
 from cacheplus.backends.options import TABLE, Options, check_options
 from cacheplus.backends.primitives import Primitives
 from cacheplus.codecs.serializers import PickleSerializer
-from cacheplus.exceptions import BadRecord, CacheFault, CacheUnavailable, Flaw
+from cacheplus.exceptions import BadRecord, CacheFault, CacheUnavailable, Flaw, shown
 from cacheplus.faults import report
 from cacheplus.health import Health, health_of
 from cacheplus.signals import tags_expired
@@ -122,7 +129,8 @@ class CacheAlias(Primitives):
     def validate_key(self, key: str) -> None:
         """Warn of a final key that memcached would refuse, as Django does."""
         if len(key) > MEMCACHE_MAX_KEY_LENGTH or _UNSAFE.search(key):
-            super().validate_key(key)
+            for warning in key_warnings(key):
+                warnings.warn(warning, CacheKeyWarning, stacklevel=2)
 
     def make_and_validate_key(self, key: Any, version: Any = None) -> str:
         """The final name of `key`. Under KEY_POLICY "hash" a name that memcached would refuse is digested."""
@@ -260,3 +268,8 @@ def is_refused(name: str) -> bool:
 
 def digest_of(name: str) -> str:
     return "h." + blake2b(name.encode(errors="surrogatepass"), digest_size=20).hexdigest()
+
+
+def key_warnings(key: str) -> Iterator[str]:
+    """What Django says of a key that memcached would refuse, without the whole of one that is very long."""
+    return (warning.replace(repr(key), shown(key)) for warning in memcache_key_warnings(key))

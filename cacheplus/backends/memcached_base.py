@@ -17,14 +17,13 @@ from django.core.cache.backends.base import (
     MEMCACHE_MAX_KEY_LENGTH,
     InvalidCacheBackendError,
     InvalidCacheKey,
-    memcache_key_warnings,
 )
 
-from cacheplus.backends.alias import digest_of, is_refused
+from cacheplus.backends.alias import digest_of, is_refused, key_warnings
 from cacheplus.backends.base import BaseCache
 from cacheplus.backends.memcached_item import PAST, Item, is_foreign, pack, seconds_left, term_of, unpack
 from cacheplus.backends.options import SECONDS, TABLE, Option, client_options, value_of
-from cacheplus.exceptions import BadRecord, Flaw
+from cacheplus.exceptions import BadRecord, Flaw, shown
 from cacheplus.store import Stored
 
 _SWAP_TRIES = 64
@@ -119,10 +118,10 @@ class MemcachedCache(BaseCache):
         """Refuse a final key that memcached would, in Django's words. The limit counts bytes."""
         if not is_refused(key):
             return
-        for warning in memcache_key_warnings(key):
+        for warning in key_warnings(key):
             raise InvalidCacheKey(warning)
         raise InvalidCacheKey(
-            f"Cache key will cause errors if used with memcached: {key!r} (longer than {MEMCACHE_MAX_KEY_LENGTH})"
+            f"Cache key will cause errors if used with memcached: {shown(key)} (longer than {MEMCACHE_MAX_KEY_LENGTH})"
         )
 
     def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> int:

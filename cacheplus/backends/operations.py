@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from cacheplus.codecs.record import TOO_LARGE, Record
-from cacheplus.exceptions import BadRecord
+from cacheplus.exceptions import BadRecord, shown
 from cacheplus.recorder import Recorder, meet_stamps, meet_tags
 from cacheplus.store import Store, Stored
 from cacheplus.tags import Beginning, Tags, tag_names
@@ -290,13 +290,13 @@ class Operations:
         for _ in range(_INCREMENT_TRIES):
             found = await self.find_one(store, place)
             if found is None:
-                raise ValueError(f"Key {key!r} not found")
+                raise ValueError(f"Key {shown(key)} not found")
             if refused is not None and not isinstance(found.record.value, int | float):
                 raise refused
             value = await self._increment_record(store, place, found, delta)
             if value is not None:
                 return value
-        raise refused or RuntimeError(f"{key!r} changed {_INCREMENT_TRIES} times while it was incremented.")
+        raise refused or RuntimeError(f"{shown(key)} changed {_INCREMENT_TRIES} times while it was incremented.")
 
     async def _increment_record(self, store: Store, place: Place, found: Found, delta: Any) -> Any:
         """The new value of what is no plain int in the store, or None where it changed meanwhile."""
@@ -313,7 +313,7 @@ class Operations:
         found = await self.find_one(store, source)
         ttl = await store.ttl(source.name) if found else 0.0
         if found is None or _is_over(ttl):
-            raise ValueError(f"Key {key!r} not found")
+            raise ValueError(f"Key {shown(key)} not found")
         if target == source:
             return version
         failed = await store.write({target.name: self.codec.encode(target.name, found.record, target.seal)}, ttl)

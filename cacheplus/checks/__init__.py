@@ -43,6 +43,7 @@ _ALWAYS: tuple[Check, ...] = (
     middleware.check_alias,
     operations.check_clear,
     operations.check_session_faults,
+    operations.check_cached_session_faults,
 )
 _DEPLOY: tuple[Check, ...] = (
     locations.check_cache_location_not_exposed,

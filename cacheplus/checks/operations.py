@@ -15,6 +15,7 @@ from cacheplus.checks.middleware import page_caches
 from cacheplus.conf import setting
 
 _CACHE_SESSIONS = "django.contrib.sessions.backends.cache"
+_CACHED_SESSIONS = "django.contrib.sessions.backends.cached_db"
 
 
 def check_pages_are_shared(**_kwargs: Any) -> list[checks.Warning]:
@@ -59,6 +60,21 @@ def check_session_faults(**_kwargs: Any) -> list[checks.Warning]:
     ]
 
 
+def check_cached_session_faults(**_kwargs: Any) -> list[checks.Warning]:
+    """W010: sessions are in the database too, and yet a fault of the cache fails every request that has one."""
+    return [
+        checks.Warning(
+            f"Sessions live in the database and in your {alias.name!r} cache, whose ON_FAULT is 'raise': while it is "
+            "down, every request with a session fails, although the database has it.",
+            hint="Set ON_FAULT to 'miss' in the OPTIONS of that alias, or give sessions an alias of their own "
+            "(SESSION_CACHE_ALIAS).",
+            id="cacheplus.W010",
+        )
+        for alias in _session_aliases(_CACHED_SESSIONS)
+        if alias.backend.is_shared and alias.backend.options.on_fault == "raise"
+    ]
+
+
 def check_sessions_can_move(**_kwargs: Any) -> list[checks.Info]:
     """I001, on deployment: sessions that Django's backend wrote cannot be read."""
     return [
@@ -94,8 +110,8 @@ def _is_shared(backend: Any) -> bool:
     return not isinstance(backend, LocMemCache | DummyCache)
 
 
-def _session_aliases() -> list[Alias]:
-    """The alias of the sessions, where nothing else holds them and its backend is ours."""
-    if setting("SESSION_ENGINE") != _CACHE_SESSIONS:
+def _session_aliases(engine: str = _CACHE_SESSIONS) -> list[Alias]:
+    """The alias of the sessions, where that engine keeps them and its backend is ours."""
+    if setting("SESSION_ENGINE") != engine:
         return []
     return [alias for alias in our_aliases() if alias.name == setting("SESSION_CACHE_ALIAS")]

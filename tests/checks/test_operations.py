@@ -51,7 +51,7 @@ def test_sessions_that_cannot_be_read_after_a_switch(sessions):
 
 
 def test_sessions_that_are_also_in_the_database_survive_a_switch(sessions):
-    sessions(engine="cached_db")
+    sessions(engine="cached_db", ON_FAULT="miss")
 
     assert ids(deploy=True) == []
 
@@ -75,4 +75,15 @@ def test_sessions_that_take_a_fault_for_a_miss(sessions):
     assert "cached_db" in one("cacheplus.W008").hint
 
     sessions(engine="cached_db", ON_FAULT="miss")
+    assert ids() == []
+
+
+def test_sessions_in_the_database_that_fail_with_the_cache(sessions):
+    sessions(engine="cached_db")
+    assert "'sessions'" in one("cacheplus.W010").msg
+    assert "ON_FAULT" in one("cacheplus.W010").hint
+
+    sessions(engine="cached_db", backend=LOCMEM)
+    assert ids() == []
+    sessions(engine="cached_db", backend=DJANGOS_LOCMEM)
     assert ids() == []
