@@ -28,6 +28,7 @@ def cache_page(
     client_timeout: float | None = None,
     tags: TagSource = (),
     public: bool = False,
+    per_user: bool = False,
     anonymous_only: bool = False,
     ignore_query: Collection[str] | None = None,
     condition: Callable[[HttpRequest], bool] | None = None,
@@ -38,6 +39,7 @@ def cache_page(
     - `client_timeout`: seconds that a client may keep its copy, as long as the page is fresh here if None.
     - `tags`: names, or a function of request and response that gives them.
     - `public`: for everybody, whatever the view looks at and whatever credentials the request carries.
+    - `per_user`: one page for each session, and one for all visitors without a session.
     - `anonymous_only`: neither serve nor store for a visitor who is logged in.
     - `ignore_query`: query parameters that make no difference, in place of those of IGNORE_QUERY.
     - `condition`: a function of the request; where it says no, the cache stands aside.
@@ -54,7 +56,7 @@ def cache_page(
             alias=cache or DEFAULT_CACHE_ALIAS,
             key_prefix=key_prefix or "",
             layer="view",
-            given={"page_timeout": timeout, "public": public, "anonymous_only": anonymous_only},
+            given={"page_timeout": timeout, "public": public, "per_user": per_user, "anonymous_only": anonymous_only},
             client_timeout=client_timeout,
             tags=tags,
             condition=condition,

@@ -29,6 +29,7 @@ class CacheMixin:
     cache_client_timeout: float | None = None
     cache_tags: Collection[str] = ()
     cache_public: bool = False
+    cache_per_user: bool = False
     cache_ignore_query: Collection[str] | None = None
 
     def get_cache_timeout(self) -> float | None:
@@ -40,10 +41,12 @@ class CacheMixin:
         return self.cache_tags
 
     def should_cache(self, request: HttpRequest) -> bool:
-        """Whether the cache takes part in this request: not for a visitor who is logged in.
+        """Whether the cache takes part in this request: not for a visitor who is logged in, unless `cache_per_user`.
 
         A request without a session cookie is not asked for its user, which could cost a query.
         """
+        if self.cache_per_user:
+            return True
         has_session = carries(request, frozenset({conf.setting("SESSION_COOKIE_NAME")}))
         return not (has_session and is_authenticated(request))
 
@@ -60,7 +63,11 @@ class CacheMixin:
                 alias=self.cache_alias or DEFAULT_CACHE_ALIAS,
                 key_prefix=self.cache_key_prefix or "",
                 layer="view",
-                given={"page_timeout": self.get_cache_timeout(), "public": self.cache_public},
+                given={
+                    "page_timeout": self.get_cache_timeout(),
+                    "public": self.cache_public,
+                    "per_user": self.cache_per_user,
+                },
                 client_timeout=self.cache_client_timeout,
                 tags=self.get_cache_tags(),
                 condition=self.should_cache,

@@ -47,6 +47,7 @@ def site() -> Site:
             visitor_in_key=ours.share_authenticated,
         ),
         limits=Limits(ours.max_variants, ours.max_queries),
+        csrf_cookie=str(conf.setting("CSRF_COOKIE_NAME")),
         prefix_depth=ours.prefix_depth,
         sends_status=status is not None,
         sends_detail=status == "detail" or (status == "auto" and conf.is_debug()),

@@ -70,6 +70,8 @@ class ResponseFacts:
     used: frozenset[Personal] = frozenset()
     language_changed: bool = False
     time_zone_changed: bool = False
+    session_is_known: bool = True
+    """Whether the session that is part of the cache key exists, and was looked at; True where none is."""
     saw_ignored_input: bool = False
     """Whether the view could read parts of the request that the cache key leaves out."""
 

@@ -82,7 +82,7 @@ def may_store(request: RequestFacts, response: ResponseFacts, rules: Rules, now:
 def may_serve(request: RequestFacts, terms: Terms, rules: Rules, now: float) -> Serving:
     """How a stored page that matches the request may be used for it (RFC 9111 §4)."""
     age, ttl = terms.age(now), terms.ttl(now)
-    if reason := _not_for(request, terms):
+    if reason := _not_for(request, terms, rules):
         return Serving(Use.REFUSED, reason, age, ttl)
     if terms.always_revalidate:
         return Serving(Use.REVALIDATE, Reason.NO_CACHE, age, ttl)
@@ -149,12 +149,14 @@ def _terms(exchange: Exchange, now: float, age: float, left: float | None, kept:
     )
 
 
-def _not_for(request: RequestFacts, terms: Terms) -> Reason | None:
+def _not_for(request: RequestFacts, terms: Terms, rules: Rules) -> Reason | None:
     if request.has_authorization and not terms.shares_authorization:
         return Reason.AUTHORIZATION
     if request.credentials and not terms.shares_credentials:
         return Reason.CREDENTIALS
-    is_somebody = request.has_any_credential or (request.has_visitor_cookie and not terms.cookies_tell_apart)
+    # They did when the page was stored, and must do so now: the site may have changed its mind since.
+    told_apart = terms.cookies_tell_apart and (rules.per_user or rules.share_authenticated)
+    is_somebody = request.has_any_credential or (request.has_visitor_cookie and not told_apart)
     return Reason.SESSION if terms.looked_at_visitor and is_somebody else None
 
 

@@ -100,6 +100,7 @@ _OF_RESPONSE: tuple[tuple[Reason, Callable[[Exchange], bool]], ...] = (
     (Reason.CSRF, lambda x: x.used(Personal.CSRF)),
     (Reason.MESSAGES, lambda x: x.used(Personal.MESSAGES)),
     (Reason.SESSION, lambda x: x.used(Personal.SESSION_WRITE)),
+    (Reason.SESSION, lambda x: not x.response.session_is_known),
     (Reason.USER, lambda x: x.used(Personal.USER) and x.is_for_visitor),
     (Reason.SESSION, lambda x: x.used(Personal.SESSION) and x.is_for_visitor),
     (Reason.SET_COOKIE, lambda x: x.has_cookie_to_refuse),

@@ -199,6 +199,7 @@ class PageCache:
             frozenset(visit.watch.used),
             visit.locale,
             visit.seen or visit.locale,
+            session_is_known=visit.session_is_known,
             saw_ignored_input=visit.saw_ignored_input,
         )
         decision = may_store(visit.facts, facts, rules, now, max(0.0, now - visit.watch.started_at))

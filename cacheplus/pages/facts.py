@@ -42,6 +42,7 @@ def address_of(
     query: QueryRules,
     *,
     key_headers: tuple[str, ...] = (),
+    session_cookies: frozenset[str] = frozenset(),
     key_prefix: str = "",
     layer: str = "site",
 ) -> PageAddress | None:
@@ -59,8 +60,15 @@ def address_of(
         layer=layer,
         language=locale.language,
         time_zone=locale.time_zone,
+        session=_own_cookies(request, session_cookies),
         headers="\n".join(f"{name}:{request.META[name]}" for name in key_headers if name in request.META),
     )
+
+
+def _own_cookies(request: HttpRequest, names: frozenset[str]) -> str | None:
+    cookies: dict[str, Any] = request.COOKIES
+    own = [f"{name}={dict.__getitem__(cookies, name)}" for name in sorted(names) if carries(request, frozenset({name}))]
+    return "; ".join(own) or None
 
 
 def request_fields(request: HttpRequest, cookies: CookieRules) -> Fields:
@@ -255,6 +263,7 @@ def response_facts(
     before: Locale,
     after: Locale,
     *,
+    session_is_known: bool = True,
     saw_ignored_input: bool = False,
 ) -> ResponseFacts:
     """What the policy needs of `response` and of how it was made."""
@@ -266,5 +275,6 @@ def response_facts(
         used=used,
         language_changed=before.language != after.language,
         time_zone_changed=before.time_zone != after.time_zone,
+        session_is_known=session_is_known,
         saw_ignored_input=saw_ignored_input,
     )

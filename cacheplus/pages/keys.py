@@ -32,6 +32,8 @@ class PageAddress:
     method: str = "GET"
     language: str | None = None
     time_zone: str | None = None
+    session: str | None = None
+    """The visitor's own cookies, where each session has a page of its own."""
     headers: str = ""
     """Those that belong to the key of every page, where the request has any."""
 
@@ -47,6 +49,7 @@ class PageAddress:
             self.method,
             self.language,
             self.time_zone,
+            self.session,
             self.headers,
             *(variant or ()),
         )

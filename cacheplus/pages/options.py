@@ -31,12 +31,18 @@ class Site:
     """Keys of `request.META` that belong to the key of every page."""
     query: QueryRules
     cookies: CookieRules
+    csrf_cookie: str
     prefix_depth: int
     limits: Limits
     sends_status: bool
     sends_detail: bool
     expire: Callable[[str], object] | None = None
     """Expires every copy of the page at a URL, after an unsafe request; None = leave them alone."""
+
+    @property
+    def session_cookies(self) -> frozenset[str]:
+        """The cookies that say who the visitor is. That of CSRF protection says so of a form alone."""
+        return self.cookies.visitor - {self.csrf_cookie}
 
 
 @dataclass(frozen=True, slots=True)

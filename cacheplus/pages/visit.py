@@ -9,9 +9,10 @@ from typing import Self
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_cache_control
 
 from cacheplus.http.cache_status import CacheStatus, Forward
-from cacheplus.http.facts import RequestFacts, Rules
+from cacheplus.http.facts import Personal, RequestFacts, Rules
 from cacheplus.http.policy import may_lookup
 from cacheplus.http.query import QueryRules
 from cacheplus.http.reasons import Reason
@@ -79,6 +80,7 @@ class Visit:
                 locale,
                 query,
                 key_headers=site.key_headers,
+                session_cookies=site.session_cookies if rules.per_user else frozenset(),
                 key_prefix=options.key_prefix,
                 layer=options.layer,
             )
@@ -123,10 +125,23 @@ class Visit:
         if self.seen is None or self.seen == self.locale:
             self.seen = Locale.active(i18n=self.site.uses_i18n, tz=self.site.uses_tz)
 
+    @property
+    def session_is_known(self) -> bool:
+        """Whether the session in the key is one that the view has looked at, and that exists.
+
+        Else whoever makes up session cookies would fill the store.
+        """
+        if self.address is None or self.address.session is None:
+            return True
+        session = getattr(self.request, "session", None)
+        return Personal.SESSION in self.watch.used and session is not None and not session.is_empty()
+
     def tell(self, response: HttpResponseBase) -> None:
         """Add to `response` what concerns this visit alone. Call it once the response is stored, or is a hit."""
         if self.address is not None and not self.saw_ignored_input:
             pass_on(self.hidden, self.request, response)
+        if self.address is not None and self.address.session is not None:
+            patch_cache_control(response, private=True)
         tell_status(response, self.status, self.site)
 
     @contextmanager

@@ -95,9 +95,14 @@ class TestVisitors:
         terms = page(
             looked_at_visitor=True, cookies_tell_apart=True, shares_authorization=True, shares_credentials=True
         )
-        assert serve(terms, self.SOMEBODY)[0] is Use.FRESH
-        for request in (self.AUTHORIZED, self.WITH_KEY, RequestFacts(is_authenticated=True)):
-            assert serve(terms, request) == (Use.REFUSED, Reason.SESSION)
+        for rules in ({"per_user": True}, {"share_authenticated": True}):
+            assert serve(terms, self.SOMEBODY, **rules)[0] is Use.FRESH
+            for request in (self.AUTHORIZED, self.WITH_KEY, RequestFacts(is_authenticated=True)):
+                assert serve(terms, request, **rules) == (Use.REFUSED, Reason.SESSION)
+
+    def test_key_that_told_cookies_apart_once_does_so_no_longer(self):
+        terms = page(looked_at_visitor=True, cookies_tell_apart=True)
+        assert serve(terms, self.SOMEBODY) == (Use.REFUSED, Reason.SESSION)
 
     def test_authorization_needs_a_page_that_shares(self):
         """RFC 9111 §3.5."""

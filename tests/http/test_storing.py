@@ -100,6 +100,7 @@ REFUSED = [
     pytest.param(using(Personal.SESSION_WRITE), Reason.SESSION, id="session-changed"),
     pytest.param(ResponseFacts(language_changed=True), Reason.LANGUAGE, id="language"),
     pytest.param(ResponseFacts(time_zone_changed=True), Reason.TIME_ZONE, id="time-zone"),
+    pytest.param(ResponseFacts(session_is_known=False), Reason.SESSION, id="unknown-session"),
     pytest.param(ResponseFacts(saw_ignored_input=True), Reason.IGNORED_INPUT, id="ignored-input"),
     pytest.param(answering(CDN_Cache_Control="no-store"), Reason.NO_STORE, id="rfc9213-2.2-no-store"),
     pytest.param(answering(CDN_Cache_Control="private=?1"), Reason.PRIVATE, id="rfc9213-2.2-private"),

@@ -22,6 +22,7 @@ OTHERS = {
     "method": "HEAD",
     "language": "de",
     "time_zone": "Europe/Berlin",
+    "session": "sessionid:x",
     "headers": "x-forwarded-host:evil.test",
 }
 
