@@ -32,6 +32,7 @@ def cache_page(
     anonymous_only: bool = False,
     ignore_query: Collection[str] | None = None,
     condition: Callable[[HttpRequest], bool] | None = None,
+    fill_csrf: bool = False,
 ) -> Callable[[View], View]:
     """Cache the pages of a view for `timeout` seconds; None = until they are expired.
 
@@ -43,6 +44,7 @@ def cache_page(
     - `anonymous_only`: neither serve nor store for a visitor who is logged in.
     - `ignore_query`: query parameters that make no difference, in place of those of IGNORE_QUERY.
     - `condition`: a function of the request; where it says no, the cache stands aside.
+    - `fill_csrf`: store a page with a form, and put a CSRF token of his own into it for each visitor.
     """
     given: object = timeout
     if callable(given) or misplaced:
@@ -60,6 +62,7 @@ def cache_page(
             client_timeout=client_timeout,
             tags=tags,
             condition=condition,
+            fill_csrf=fill_csrf,
             ignore_query=ignore_query,
         )
     )

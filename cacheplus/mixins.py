@@ -30,6 +30,7 @@ class CacheMixin:
     cache_tags: Collection[str] = ()
     cache_public: bool = False
     cache_per_user: bool = False
+    cache_fill_csrf: bool = False
     cache_ignore_query: Collection[str] | None = None
 
     def get_cache_timeout(self) -> float | None:
@@ -71,6 +72,7 @@ class CacheMixin:
                 client_timeout=self.cache_client_timeout,
                 tags=self.get_cache_tags(),
                 condition=self.should_cache,
+                fill_csrf=self.cache_fill_csrf,
                 ignore_query=self.cache_ignore_query,
             )
         )

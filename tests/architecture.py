@@ -66,7 +66,15 @@ LAYERS = {
     "pages": Layer(
         ("pages", "pages.*", "fragments"),
         (*_PURE, "basic", "store", "services", "backends", "tables"),
-        ("django.core.cache", "django.core.exceptions", "django.http", "django.template", "django.utils", "asgiref"),
+        (
+            "django.core.cache",
+            "django.core.exceptions",
+            "django.http",
+            "django.middleware.csrf",
+            "django.template",
+            "django.utils",
+            "asgiref",
+        ),
     ),
     "shells": Layer(
         (

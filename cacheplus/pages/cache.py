@@ -21,11 +21,12 @@ from django.template.response import SimpleTemplateResponse
 from cacheplus.backends.base import BaseCache
 from cacheplus.faults import report
 from cacheplus.http.cache_status import CacheStatus, Forward
+from cacheplus.http.facts import Personal
 from cacheplus.http.headers import Fields
 from cacheplus.http.policy import Use, may_serve, may_store
 from cacheplus.http.reasons import Reason
 from cacheplus.http.unsafe import is_unsafe, outdated_urls
-from cacheplus.pages import client
+from cacheplus.pages import client, tokens
 from cacheplus.pages.answers import answered
 from cacheplus.pages.facts import Locale, carries, look_again, response_facts
 from cacheplus.pages.keys import PageAddress
@@ -112,7 +113,14 @@ class PageCache:
         if serving.use is not Use.FRESH:
             visit.stand_aside(CacheStatus.bypass(serving.reason or Reason.EXPIRED))
             return
-        visit.hit = answered(visit.facts, looked.page.response(now), looked.page.terms.stored_at, now)
+        page = looked.page
+        if page.holes:
+            if not tokens.sets_cookie(visit.request):
+                visit.stand_aside(CacheStatus.bypass(Reason.CSRF))
+                return
+            page = page.filled(tokens.token_for(visit.request))
+            visit.has_token = True
+        visit.hit = answered(visit.facts, page.response(now), page.terms.stored_at, now)
         if looked.page.terms.looked_at_visitor:
             look_again(visit.request)
         visit.status = CacheStatus.hit(serving.ttl)
@@ -194,9 +202,10 @@ class PageCache:
             visit.see_locale()
         if visit.watch.saw_authenticated:
             visit.facts = replace(visit.facts, is_authenticated=True)
+        places = self._tokens(visit, response)
         facts = response_facts(
             response,
-            frozenset(visit.watch.used),
+            frozenset(visit.watch.used - ({Personal.CSRF} if places else set())),
             visit.locale,
             visit.seen or visit.locale,
             session_is_known=visit.session_is_known,
@@ -213,9 +222,15 @@ class PageCache:
             return None
         is_negotiated = visit.locale.language is not None and hasattr(visit.request, "LANGUAGE_CODE")
         vary = client.vary_of(response, language_in_key=is_negotiated)
-        return StoredPage.of(
-            response, client.stored_fields(response), decision.terms, variant_of(vary, visit.facts.fields)
-        )
+        variant = variant_of(vary, visit.facts.fields)
+        page = StoredPage.of(response, client.stored_fields(response), decision.terms, variant)
+        visit.has_token = bool(places)
+        return page.without_tokens(places) if places else page
+
+    def _tokens(self, visit: Visit, response: HttpResponseBase) -> tuple[int, ...]:
+        """Where the CSRF tokens are that can be filled in for another visitor."""
+        may_be_filled = self.options.fill_csrf and Personal.CSRF in visit.watch.used
+        return tokens.places_in(visit.request, response) if may_be_filled and isinstance(response, HttpResponse) else ()
 
     def _tag(self, visit: Visit, response: HttpResponseBase) -> None:
         """Take the tags that came with the response. What encloses the page has all of its tags, stored here or not."""

@@ -95,11 +95,12 @@ def request_facts(
     *,
     credentials: tuple[str, ...],
     cookies: CookieRules,
+    visitor_cookies: frozenset[str],
     asks_user: bool,
     is_excluded: bool,
 ) -> RequestFacts:
     """What the policy needs of `request`. Whether the visitor is logged in is found out only if `asks_user`."""
-    has_visitor_cookie = carries(request, cookies.visitor)
+    has_visitor_cookie = carries(request, visitor_cookies)
     return RequestFacts(
         method=request.method or "",
         fields=request_fields(request, cookies),

@@ -59,6 +59,8 @@ class PageOptions:
     """Seconds that a client may keep its copy; None = as long as the page is fresh here."""
     tags: TagSource = ()
     condition: Callable[[HttpRequest], bool] | None = None
+    fill_csrf: bool = False
+    """Whether pages with CSRF tokens are stored with holes, which are filled for each visitor."""
     ignore_query: Collection[str] | None = None
     """Query parameters that make no difference to these pages; None = those of the site."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.http import HttpResponse
 
 from cacheplus.http.headers import Fields, storable
 from cacheplus.http.terms import Terms
+from cacheplus.pages.tokens import cut, fill
 
 # A page of another make does not begin like this, and is a miss.
 _MAGIC = b"page\x01"
@@ -40,6 +41,8 @@ class StoredPage:
     terms: Terms
     variant: Variant = Variant()
     cookies: tuple[Cookie, ...] = ()
+    holes: tuple[int, ...] = ()
+    """Where CSRF tokens have to be filled in."""
 
     @classmethod
     def of(cls, response: HttpResponse, fields: Fields, terms: Terms, variant: Variant) -> StoredPage:
@@ -47,6 +50,15 @@ class StoredPage:
         cookies = tuple((m.key, m.value, m.coded_value, dict(m)) for m in response.cookies.values())
         status, reason = response.status_code, response.reason_phrase
         return cls(status, reason, storable(fields), response.content, terms, variant, cookies)
+
+    def without_tokens(self, places: tuple[int, ...]) -> StoredPage:
+        """The same page with holes for the tokens at these places; every visitor has another one, so no validators."""
+        body, holes = cut(self.body, places)
+        return replace(self, body=body, holes=holes, fields=self.fields.without(("ETag", "Last-Modified")))
+
+    def filled(self, token: str) -> StoredPage:
+        """The page with `token` in its holes."""
+        return replace(self, body=fill(self.body, self.holes, token), holes=())
 
     def pack(self) -> bytes:
         """As the value of a record."""
@@ -57,6 +69,7 @@ class StoredPage:
             astuple(self.terms),
             [self.variant.names, self.variant.values],
             self.cookies,
+            self.holes,
         ]
         text = json.dumps(head, separators=(",", ":")).encode()
         return _MAGIC + len(text).to_bytes(_LENGTH, "big") + text + self.body
@@ -68,7 +81,7 @@ class StoredPage:
             return None
         try:
             end = _HEAD + int.from_bytes(value[len(_MAGIC) : _HEAD], "big")
-            status, reason, pairs, terms, (names, values), cookies = json.loads(value[_HEAD:end])
+            status, reason, pairs, terms, (names, values), cookies, holes = json.loads(value[_HEAD:end])
             return cls(
                 status,
                 reason,
@@ -77,6 +90,7 @@ class StoredPage:
                 Terms(*terms),
                 Variant(tuple(names), tuple(values)),
                 tuple((name, text, coded, attributes) for name, text, coded, attributes in cookies),
+                tuple(int(hole) for hole in holes),
             )
         except (TypeError, ValueError, AttributeError, RecursionError):
             return None

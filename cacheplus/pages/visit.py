@@ -51,6 +51,8 @@ class Visit:
     """Those that came with the response."""
     looked: Looked | None = None
     recorder: Recorder | None = None
+    has_token: bool = False
+    """Whether the page holds a CSRF token of this visitor, in a place that is filled for each one."""
     disguise: Disguise = field(init=False)
     hit: HttpResponse | None = None
     """The answer that the cache gave itself: nothing of it is to be stored."""
@@ -68,6 +70,8 @@ class Visit:
             request,
             credentials=site.credentials,
             cookies=site.cookies,
+            # Where tokens are filled in, whoever has been given the cookie for them is nobody in particular yet.
+            visitor_cookies=site.session_cookies if options.fill_csrf else site.cookies.visitor,
             asks_user=rules.anonymous_only,
             is_excluded=_is_excluded(request, options),
         )
@@ -140,7 +144,10 @@ class Visit:
         """Add to `response` what concerns this visit alone. Call it once the response is stored, or is a hit."""
         if self.address is not None and not self.saw_ignored_input:
             pass_on(self.hidden, self.request, response)
-        if self.address is not None and self.address.session is not None:
+        if self.has_token:
+            del response.headers["Expires"]
+            response.headers["Cache-Control"] = "private, no-cache"
+        elif self.address is not None and self.address.session is not None:
             patch_cache_control(response, private=True)
         tell_status(response, self.status, self.site)
 

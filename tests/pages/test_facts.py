@@ -33,10 +33,8 @@ requests = RequestFactory()
 
 def facts(request, credentials=("HTTP_X_API_KEY", "REMOTE_USER"), asks_user=False, **others):
     cookies = frozenset({"sessionid", "csrftoken", "messages"})
-    given = {"is_excluded": False, **others}
-    return request_facts(
-        request, credentials=credentials, cookies=CookieRules(visitor=cookies), asks_user=asks_user, **given
-    )
+    given = {"is_excluded": False, "visitor_cookies": cookies, "asks_user": asks_user, **others}
+    return request_facts(request, credentials=credentials, cookies=CookieRules(visitor=cookies), **given)
 
 
 class TestAddress:
