@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from math import inf
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -45,6 +46,18 @@ def _names_or_none(value: Any) -> tuple[str, ...] | None:
         return None if value is None else _names(value)
     except ValueError as expected:
         raise ValueError(f"None or {expected}") from None
+
+
+def _seconds(value: Any) -> float:
+    if type(value) in (int, float) and 0 < value < inf:
+        return float(value)
+    raise ValueError("a number of seconds above 0")
+
+
+def _wait(value: Any) -> float:
+    if type(value) in (int, float) and 0 <= value < inf:
+        return float(value)
+    raise ValueError("a number of seconds, 0 or more")
 
 
 def _meta_keys(value: Any) -> tuple[str, ...]:
@@ -176,6 +189,16 @@ class Conf:
         3,
         _count,
         "How many levels above a page `expire_view_cache(path, prefix=True)` can be called and still reach it.",
+    )
+    flight_lease: float = _key(
+        30,
+        _seconds,
+        "Seconds after which a computation that has not ended may be begun by another process.",
+    )
+    flight_wait: float = _key(
+        5,
+        _wait,
+        "Seconds for which one waits at most for what another computes. Then one computes as well; 0 never waits.",
     )
     cache_table_database: str | None = _key(
         None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
 from typing import Any
 
 from django.core.cache.backends.base import BaseCache as DjangoBaseCache
@@ -11,12 +10,10 @@ from django.core.cache.utils import make_template_fragment_key
 from django.utils.safestring import mark_safe
 
 from cacheplus.backends.base import BaseCache
-from cacheplus.recorder import meet_tags, recording
+from cacheplus.backends.landing import Unshared
 
 # Returns the text of a fragment, and whether other visitors may be given it.
 Render = Callable[[], tuple[str, bool]]
-
-_MISSING = object()
 
 
 def fragment_tag(name: str, vary_on: Iterable[Any] | None = None) -> str:
@@ -43,23 +40,11 @@ class Fragment:
         return text
 
     def _render_tagged(self, cache: BaseCache, timeout: int | None, render: Render) -> str:
-        operations = cache.operations
-        look = partial(operations.look, key=self.key, version=None, tags=self._tags, missing=_MISSING)
-        looked = cache.drive(look, None)
-        if looked is None:
-            # What encloses the fragment may be stored elsewhere, and ends with it all the same.
-            meet_tags(self._tags)
-            return render()[0]
-        text, beginning = looked
-        if isinstance(text, str):
-            return mark_safe(text)  # noqa: S308 - what was stored is what a template rendered
-        with recording() as recorder:
+        def compute() -> Any:
             text, may_be_stored = render()
-        if not may_be_stored:
-            meet_tags(self._tags)
-            return text
-        # A plain string needs no pickle.
-        keep = partial(operations.keep, key=self.key, value=str.__str__(text), timeout=timeout, version=None)
-        if cache.drive(partial(keep, tags=self._tags, beginning=beginning, recorder=recorder), None) is None:
-            meet_tags(self._tags)
-        return text
+            # A plain string needs no pickle.
+            plain = str.__str__(text)
+            return plain if may_be_stored else Unshared(plain)
+
+        text = cache.compute(cache.computing.wanted(self.key, compute, timeout, None, self._tags), tolerant=True)
+        return mark_safe(text) if isinstance(text, str) else render()[0]  # noqa: S308 - a template rendered it

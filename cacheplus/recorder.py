@@ -56,12 +56,16 @@ class Recorder:
         """Whether it is held for something that no longer exists: a response that was never rendered."""
         return self._owner is not None and self._owner() is None
 
+    def take_over(self, inner: Recorder) -> None:
+        """Take over all that `inner` has met."""
+        for space, stamps in inner.stamps.items():
+            self.meet(space, stamps)
+        self.tags |= inner.tags
+        self.torn |= inner.torn
+
     def _hand_outward(self) -> None:
         if self._outer is not None:
-            for space, stamps in self.stamps.items():
-                self._outer.meet(space, stamps)
-            self._outer.tags |= self.tags
-            self._outer.torn |= self.torn
+            self._outer.take_over(self)
 
 
 _current: ContextVar[Recorder | None] = ContextVar("cacheplus_recorder", default=None)
@@ -79,6 +83,16 @@ def recording() -> Iterator[Recorder]:
         recorder._hand_outward()  # noqa: SLF001 - this function is the other half of the class
 
 
+@contextmanager
+def apart() -> Iterator[None]:
+    """Within the block nothing is handed to what encloses it: work that goes on when that has ended."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def current() -> Recorder | None:
     """The recorder of what is being computed here, if there is one."""
     recorder = _current.get()
@@ -92,6 +106,13 @@ def meet_stamps(space: Hashable, stamps: Mapping[str, bytes]) -> None:
     recorder = current() if stamps else None
     if recorder is not None:
         recorder.meet(space, stamps)
+
+
+def meet_recorded(other: Recorder) -> None:
+    """Tell the current recorder, if there is one, of all that another computation has met."""
+    recorder = current()
+    if recorder is not None:
+        recorder.take_over(other)
 
 
 def meet_tags(tags: Iterable[str]) -> None:

@@ -50,6 +50,8 @@ LAYERS = {
     "basic": Layer(("signals", "url"), _PURE, ("django.dispatch", "django.core.exceptions")),
     # The protocol that services know a backend by, and what becomes of its faults.
     "store": Layer(("store", "boundary", "health", "breaker", "owed", "faults"), (*_PURE, "conf", "basic")),
+    # Whether a thread may wait, and whose request it answers, are questions about its event loop and connections.
+    "waiting": Layer(("waiting", "requests"), (*_BASIC, "services"), ("asgiref", "django.db", "django.core.signals")),
     "services": Layer(("tags", "flights", "recorder", "stats", "locks"), _BASIC, isolated=True),
     "leaf-db": Layer(("backends.db*",), (*_BASIC, "backends"), (*_BACKEND, "django.db")),
     "leaf-redis": _driven("redis", "redis", "django_redis"),
@@ -61,7 +63,7 @@ LAYERS = {
         _BACKEND,
         isolated=True,
     ),
-    "backends": Layer(("backends", "backends.*"), (*_BASIC, "services"), _BACKEND),
+    "backends": Layer(("backends", "backends.*"), (*_BASIC, "services", "waiting"), _BACKEND),
     "tables": Layer(("tables",), (*_BASIC, "services", "backends"), ("django.db", "django.utils")),
     "pages": Layer(
         ("pages", "pages.*", "fragments"),
@@ -93,7 +95,7 @@ LAYERS = {
     ),
     "operators": Layer(
         ("apps", "routers", "checks", "checks.*", "admin", "management", "management.*", "testing", "testing.*"),
-        (*_SERVED, "tables", "shells", "leaves", "leaf-db", "leaf-redis", "leaf-memcached", "leaf-lmdb"),
+        (*_SERVED, "tables", "shells", "waiting", "leaves", "leaf-db", "leaf-redis", "leaf-memcached", "leaf-lmdb"),
         ("django", "asgiref", "pytest"),
         hidden=True,
     ),

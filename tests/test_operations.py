@@ -3,18 +3,15 @@
 import logging
 import secrets
 from typing import ClassVar
-from unittest.mock import sentinel
 
 import pytest
 
+from cacheplus.backends.landing import Unshared
 from cacheplus.backends.locmem import LocMemCache
 from cacheplus.exceptions import CacheFault, LockNotAcquired
-from cacheplus.recorder import recording
 from cacheplus.signals import cache_error, tags_expired
 from cacheplus.store import FAULT_ANSWERS, Direct, Native, run
 from tests.stores import CountingStore, SteppedStore
-
-MISSING = sentinel.MISSING
 
 
 @pytest.fixture
@@ -41,7 +38,6 @@ class Operated:
 class TestTrips:
     @pytest.fixture
     def operated(self, cache):
-        cache.get_or_set("fence", 1)
         cache.set("int", 1)
         cache.set("text", "value")
         cache.set("tagged", "value", tags=["a", "b"])
@@ -72,9 +68,6 @@ class TestTrips:
             (("incr", "tagged-int", 1, None), ["increment", "read", "read", "ttl", "swap"]),
             (("expire_tags", "a", "b"), ["read", "swap", "remove"]),
             (("expire_tags",), []),
-            (("look", "text", None, [], MISSING), ["read"]),
-            (("look", "tagged", None, ["a", "b"], MISSING), ["read"]),
-            (("look", "missing", None, ["a", "b"], MISSING), ["read"]),
             (("clear", False), ["clear"]),
         ],
         ids=lambda each: " ".join(map(str, each))[:40],
@@ -86,11 +79,35 @@ class TestTrips:
         assert operated.trips("set", "key", "value", 60, None, tags=["a", "b"]) == ["read", "write"]
         assert operated.trips("set_many", {"x": 1, "y": 2}, 60, None, tags=["a"]) == ["read", "write"]
 
-    def test_what_is_computed_with_known_tags_takes_one_more(self, operated):
-        _, beginning = operated.look("key", None, ["a", "b"], MISSING)
-        with recording() as recorder:
-            pass
-        assert operated.trips("keep", "key", "value", 60, None, ["a", "b"], beginning, recorder) == ["add"]
+    @pytest.mark.parametrize(
+        ("arguments", "trips"),
+        [
+            (("text", lambda: "value"), ["read"]),
+            (("missing", lambda: "value"), ["read", "add", "swap"]),
+            (("missing", lambda: "value", 60, None, ["a", "b"]), ["read", "add", "swap"]),
+            (("missing", lambda: "value", 60, None, ["new"]), ["read", "add", "read", "add_many", "read", "swap"]),
+            (("dead", lambda: "value"), ["read", "read", "swap", "swap"]),
+            (("missing", lambda: Unshared("value")), ["read", "add", "swap"]),
+            (("missing", lambda: "value", 0), ["read"]),
+        ],
+        ids=["hit", "miss", "known tags", "new tag", "dead record", "may not be shared", "not to be stored"],
+    )
+    def test_a_computation_takes_as_few_as_can_be(self, operated, cache, arguments, trips):
+        cache.__dict__["_direct"] = operated.store
+        cache.compute(cache.computing.wanted(*arguments))
+        assert operated.store.calls == trips
+
+    def test_what_may_not_be_shared_takes_one_from_then_on(self, operated, cache):
+        cache.__dict__["_direct"] = operated.store
+        ask = cache.computing.wanted("missing", lambda: Unshared("value"))
+        cache.compute(ask)
+        operated.store.calls.clear()
+        cache.compute(ask)
+        assert operated.store.calls == ["read"]
+
+    def test_a_literal_takes_two(self, operated):
+        assert operated.trips("get_or_add", "missing", "value", 60, None, ()) == ["read", "add"]
+        assert operated.trips("get_or_add", "text", "value", 60, None, ()) == ["read"]
 
 
 class TestFailure:

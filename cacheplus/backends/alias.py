@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -21,9 +22,12 @@ from django.core.cache.backends.base import (
 from django.core.cache.backends.base import BaseCache as DjangoBaseCache
 
 from cacheplus.backends.codec import build_codec
+from cacheplus.backends.computing import Computing
+from cacheplus.backends.landing import Wanted
 from cacheplus.backends.operations import Codec, Operations, Place
 from cacheplus.backends.options import TABLE, Options, check_options
 from cacheplus.backends.primitives import Primitives
+from cacheplus.backends.ways import Awaiting, Blocking
 from cacheplus.codecs.serializers import PickleSerializer
 from cacheplus.exceptions import BadRecord, CacheFault, CacheUnavailable, Flaw, shown
 from cacheplus.faults import report
@@ -79,7 +83,7 @@ class CacheAlias(Primitives):
         space = (*self._store_identity, self.key_prefix, self.key_func)
         return Operations(
             place=self._place,
-            ttl_of=self._ttl_of,
+            ttl_of=self._jittered_ttl_of if self.options.jitter else self._ttl_of,
             codec=self.codec,
             tags=self.tags,
             space=space,
@@ -105,6 +109,11 @@ class CacheAlias(Primitives):
         health = health_of(self._store_identity, is_remote=self.is_remote, in_background=not self.is_thread_sensitive)
         health.fences.add(self.tags.fence_name)
         return health
+
+    @cached_property
+    def computing(self) -> Computing:
+        """How a value is computed by one caller for all."""
+        return Computing(self.operations)
 
     @cached_property
     def _direct(self) -> Store:
@@ -186,6 +195,14 @@ class CacheAlias(Primitives):
             )
         return None if timeout == float("inf") else timeout
 
+    def _jittered_ttl_of(self, timeout: Any) -> float | None:
+        """`_ttl_of`, shortened at random, so that what was stored together does not expire together."""
+        ttl = self._ttl_of(timeout)
+        if ttl is None or ttl <= 0:
+            return ttl
+        # Never to nothing: 0 is not stored.
+        return max(ttl * (1 - self.options.jitter * random.random()), min(ttl, 1.0))  # noqa: S311 - no secret
+
     def _lock_ttl(self, timeout: Any) -> float | None:
         """`_ttl_of`, above 0: a lock that is gone at once would let everybody in."""
         ttl = self._ttl_of(timeout)
@@ -246,6 +263,20 @@ class CacheAlias(Primitives):
             return await operation(Native(self, is_strict=True))
         except Exception as error:  # noqa: BLE001 - no fault of a cache may cost more than the cache
             return self._gave_up(error, otherwise)
+
+    def compute(self, wanted: Wanted, *, tolerant: bool = False) -> Any:
+        """The value of `wanted`, by one caller for all; `tolerant` takes every fault for a miss."""
+        try:
+            return run(self.computing.value(Blocking(self, tolerant=tolerant), wanted))
+        except RuntimeError as error:
+            if isinstance(error.__cause__, StopIteration):
+                # No coroutine can let it out as it is.
+                raise error.__cause__ from None
+            raise
+
+    async def acompute(self, wanted: Wanted, *, tolerant: bool = False) -> Any:
+        """`compute`, without blocking the event loop."""
+        return await self.computing.value(Awaiting(self, tolerant=tolerant), wanted)
 
     def _gave_up(self, error: Exception, otherwise: U) -> U:
         if not isinstance(error, (*self.faults, CacheUnavailable)):

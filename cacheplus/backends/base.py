@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ from django.core.cache.backends.base import (
 
 from cacheplus.backends.alias import CacheAlias
 from cacheplus.locks import AsyncLock, Lock
-from cacheplus.recorder import recording
 from cacheplus.store import run
 
 __all__ = [
@@ -110,32 +108,45 @@ class BaseCache(CacheAlias):
         return await self._twin("add", key, value, timeout, version, **_tags(tags))
 
     def get_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None, *, tags: Collection[str] = ()
+        self,
+        key: Any,
+        default: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: Any = None,
+        *,
+        tags: Collection[str] = (),
+        stale: float = 0,
+        lock: bool = True,
     ) -> Any:
         """The value of `key`, or else `default`, called if it is callable, which is stored and returned.
 
-        What was expired while `default` was computed is returned and not stored. Of two results the first stored wins.
+        One caller at a time calls it, the others wait for the result, unless `lock` is False. What was expired, set or
+        deleted meanwhile is returned and not stored. For `stale` seconds after its timeout the old value is given while
+        one caller computes the new one.
         """
-        value, beginning = run(self.operations.look(self._direct, key, version, tags, self._missing_key))
-        if value is not self._missing_key:
-            return value
-        with recording() as recorder:
-            value = default() if callable(default) else default
-        return run(self.operations.keep(self._direct, key, value, timeout, version, tags, beginning, recorder))
+        if not callable(default):
+            return run(self.operations.get_or_add(self._direct, key, default, timeout, version, tags))
+        wanted = self.computing.wanted(key, default, timeout, version, tags, stale=stale, lock=lock)
+        return self.compute(wanted)
 
     async def aget_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None, *, tags: Collection[str] = ()
+        self,
+        key: Any,
+        default: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: Any = None,
+        *,
+        tags: Collection[str] = (),
+        stale: float = 0,
+        lock: bool = True,
     ) -> Any:
-        """`get_or_set`; what `default` returns is awaited if it can be."""
+        """`get_or_set`; what `default` returns is awaited if it can be. No thread is held while it waits."""
         if type(self).get_or_set is not BaseCache.get_or_set:
             return await self._hop(self.get_or_set, key, default, timeout, version, **_tags(tags))
-        value, beginning = await self._operate("look", key, version, tags, self._missing_key)
-        if value is not self._missing_key:
-            return value
-        with recording() as recorder:
-            value = default() if callable(default) else default
-            value = await value if inspect.isawaitable(value) else value
-        return await self._operate("keep", key, value, timeout, version, tags, beginning, recorder)
+        if not callable(default):
+            return await self._operate("get_or_add", key, default, timeout, version, tags)
+        wanted = self.computing.wanted(key, default, timeout, version, tags, stale=stale, lock=lock)
+        return await self.acompute(wanted)
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> bool:
         """Give `key` a new timeout; False where it has no value."""

@@ -84,10 +84,14 @@ class Operations:
             if name not in read:
                 continue
             try:
-                found[name] = Found(self.codec.decode(name, read[name], seal), read[name])
+                record = self.codec.decode(name, read[name], seal)
             except BadRecord as error:
                 self.on_bad_record(error)
                 damaged.append(name)
+            else:
+                # One that is over stands there while its successor is computed.
+                if record.expires is None or record.expires > 0:
+                    found[name] = Found(record, read[name])
         if damaged:
             await store.remove(damaged)
         return found
@@ -141,16 +145,6 @@ class Operations:
         place = self.place(key, version)
         return 0.0 if await self.find_one(store, place) is None else await store.ttl(place.name)
 
-    async def look(
-        self, store: Store, key: Any, version: Any, tags: Collection[str], missing: Any
-    ) -> tuple[Any, Beginning]:
-        """(value or `missing`, what stands now): after it a computation with `tags` may begin."""
-        place, tags = self.place(key, version), tag_names(tags)
-        found, read = await self.find(store, [place], self.tags.names(tags))
-        if place.name in found:
-            return found[place.name].record.value, Beginning()
-        return missing, await self.tags.begin(store, tags, read)
-
     # Writing
 
     async def set(
@@ -192,28 +186,21 @@ class Operations:
         meet_tags(tags)
         return await self._add(store, place, record, ttl)
 
-    async def keep(
-        self,
-        store: Store,
-        key: Any,
-        value: Any,
-        timeout: Any,
-        version: Any,
-        tags: Collection[str],
-        beginning: Beginning,
-        recorder: Recorder,
+    async def get_or_add(
+        self, store: Store, key: Any, value: Any, timeout: Any, version: Any, tags: Collection[str]
     ) -> Any:
-        """Store what was computed since `beginning`, unless it was expired meanwhile; return what is now the value."""
-        place, ttl = self.place(key, version), self.ttl_of(timeout)
-        record = await self.record_of(store, value, ttl, tags, beginning, recorder)
-        if record is None:
-            meet_tags(tags)
+        """The value of `key`, or else `value`, stored unless another was meanwhile."""
+        place, ttl, tags = self.place(key, version), self.ttl_of(timeout), tag_names(tags)
+        found, read = await self.find(store, [place], self.tags.names(tags) if tags else ())
+        if place.name in found:
+            return found[place.name].record.value
+        beginning = await self.tags.begin(store, tags, read) if tags else None
+        record = await self.record_of(store, value, ttl, tags, beginning, None)
+        meet_tags(tags)
+        if record is None or await self._add(store, place, record, ttl):
             return value
-        meet_stamps(self.space, record.stamps)
-        if await self._add(store, place, record, ttl):
-            return value
-        found = await self.find_one(store, place)
-        return value if found is None else found.record.value
+        there = await self.find_one(store, place)
+        return value if there is None else there.record.value
 
     async def record_of(
         self,

@@ -49,6 +49,7 @@ TABLE: Mapping[str, Option] = {
     "COMPRESS_MIN_BYTES": Option(1024, "a whole number of bytes", _is_bytes),
     "MAX_BYTES_DECODED": Option(16 * 1024 * 1024, "a whole number of bytes", _is_bytes),
     "ON_FAULT": Option("raise", "'raise' or 'miss'", lambda v: v in ("raise", "miss")),
+    "JITTER": Option(0.0, "a number from 0 to 1", _is_share),
     "KEY_POLICY": Option("django", "'django' or 'hash'", lambda v: v in ("django", "hash")),
 }
 
@@ -71,6 +72,7 @@ class Options:
     max_bytes_decoded: int
     on_fault: str
     key_policy: str
+    jitter: float
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> Options:

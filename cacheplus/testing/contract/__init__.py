@@ -14,6 +14,7 @@ from cacheplus.testing.contract.clear import ClearContract
 from cacheplus.testing.contract.computed import ComputedContract
 from cacheplus.testing.contract.counters import CounterContract
 from cacheplus.testing.contract.damage import DamageContract
+from cacheplus.testing.contract.flights import FlightContract
 from cacheplus.testing.contract.keys import KeyContract
 from cacheplus.testing.contract.locks import LockContract
 from cacheplus.testing.contract.tags import TagContract
@@ -31,6 +32,7 @@ class BackendContract(
     CounterContract,
     TagContract,
     ComputedContract,
+    FlightContract,
     LockContract,
     ClearContract,
     DamageContract,
