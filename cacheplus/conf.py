@@ -175,6 +175,12 @@ class Conf:
         'The `Cache-Status` header: "detail" gives reasons, "plain" gives none, "auto" gives them under `DEBUG`, None '
         "sends no header.",
     )
+    codings: tuple[str, ...] | None = _key(
+        None,
+        _names_or_none,
+        "The content codings that the site produces; the key of a page that varies on `Accept-Encoding` knows no "
+        "others. None: gzip where Django's GZipMiddleware is used, else br, deflate, gzip and zstd.",
+    )
     max_variants: int = _key(
         64,
         _count,

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.http import HttpRequest
+from django.middleware.gzip import GZipMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
 
@@ -19,6 +20,7 @@ from cacheplus.pages.census import Limits
 from cacheplus.pages.facts import Locale
 from cacheplus.pages.options import Site
 
+_ANY_CODING = ("br", "deflate", "gzip", "zstd")
 _MESSAGES_COOKIE = "messages"
 
 
@@ -26,11 +28,13 @@ def site() -> Site:
     """The settings as they are now."""
     ours = conf.conf()
     status = ours.cache_status
+    codings = _codings() if ours.codings is None else ours.codings
     return Site(
         rules=Rules(
             default_timeout=conf.page_seconds(),
             share_authenticated=ours.share_authenticated,
             store_set_cookie=ours.store_set_cookie,
+            codings=codings,
         ),
         uses_i18n=conf.uses_i18n(),
         uses_tz=conf.uses_tz(),
@@ -47,6 +51,7 @@ def site() -> Site:
             visitor_in_key=ours.share_authenticated,
         ),
         limits=Limits(ours.max_variants, ours.max_queries),
+        codings=codings,
         csrf_cookie=str(conf.setting("CSRF_COOKIE_NAME")),
         prefix_depth=ours.prefix_depth,
         sends_status=status is not None,
@@ -66,7 +71,7 @@ def expected_locale(request: HttpRequest) -> Locale:
 def _negotiated(request: HttpRequest) -> str | None:
     """The language that LocaleMiddleware will choose; the site's own where there is no such middleware."""
     default = str(conf.setting("LANGUAGE_CODE"))
-    if not _has_locale_middleware(tuple(conf.setting("MIDDLEWARE", ()))):
+    if not _has_middleware(LocaleMiddleware, tuple(conf.setting("MIDDLEWARE", ()))):
         return default
     is_prefixed, prefixes_default = is_language_prefix_patterns_used(
         getattr(request, "urlconf", None) or conf.setting("ROOT_URLCONF")
@@ -76,13 +81,19 @@ def _negotiated(request: HttpRequest) -> str | None:
     return translation.get_language_from_request(request, check_path=is_prefixed)
 
 
+def _codings() -> tuple[str, ...]:
+    """What Django's middleware produces, or else what any middleware may."""
+    is_djangos = _has_middleware(GZipMiddleware, tuple(conf.setting("MIDDLEWARE", ())))
+    return ("gzip",) if is_djangos else _ANY_CODING
+
+
 @lru_cache(maxsize=8)
-def _has_locale_middleware(paths: tuple[str, ...]) -> bool:
-    return any(_is_locale_middleware(path) for path in paths)
+def _has_middleware(wanted: type, paths: tuple[str, ...]) -> bool:
+    return any(_is_middleware(wanted, path) for path in paths)
 
 
-def _is_locale_middleware(path: str) -> bool:
+def _is_middleware(wanted: type, path: str) -> bool:
     # Whatever answers requests was imported by Django already.
     module, _, name = path.rpartition(".")
     middleware = getattr(sys.modules.get(module), name, None)
-    return isinstance(middleware, type) and issubclass(middleware, LocaleMiddleware)
+    return isinstance(middleware, type) and issubclass(middleware, wanted)

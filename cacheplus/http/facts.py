@@ -98,6 +98,8 @@ class Rules:
     """Guess a lifetime from `Last-Modified` where nothing gives one (RFC 9111 §4.2.2)."""
     honor_request: bool = False
     """Obey `Cache-Control` and `Pragma` of requests, by which any visitor can bypass the cache."""
+    codings: tuple[str, ...] | None = None
+    """The content codings that the cache key tells apart, in lower case. None = all of them."""
     targeted_fields: tuple[str, ...] = ()
     """Fields that replace `Cache-Control` for this cache, the first one first (RFC 9213)."""
     stale: float = 0

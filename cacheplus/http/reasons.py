@@ -50,6 +50,7 @@ class Reason(StrEnum):
     STREAMING = "streaming", "The response is a stream, which passes through unread."
     STATUS = "status", "Responses of this status are not stored, unless an explicit lifetime or STATUSES permits it."
     SET_COOKIE = "set-cookie", "The response sets a cookie, which would reach other visitors."
+    CODING = "coding", "The body is coded in a way that is not among CODINGS, so the key does not tell who can read it."
     PRIVATE = "private", "The view said private: the page is for one visitor only."
     NO_STORE = "no-store", "The view said no-store."
     NO_CACHE = "no-cache", "The view said no-cache: the page may not be served without asking the view."

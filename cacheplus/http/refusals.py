@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cacheplus.http.cache_control import CacheControl
 from cacheplus.http.facts import Personal, RequestFacts, ResponseFacts, Rules
 from cacheplus.http.freshness import HEURISTIC_STATUSES
-from cacheplus.http.headers import Vary
+from cacheplus.http.headers import Vary, list_members
 from cacheplus.http.reasons import Reason
 from cacheplus.http.targeted import Governing
 
@@ -75,6 +75,14 @@ class Exchange:
         return self.response.status in known and self.response.status not in _NEVER_STORED
 
     @property
+    def has_unknown_coding(self) -> bool:
+        """Whether the body is coded for this client in a way that the cache key does not know."""
+        known, coding = self.rules.codings, self.response.fields.get("Content-Encoding")
+        if known is None or coding is None or "accept-encoding" not in self.vary.names:
+            return False
+        return not {member.lower() for member in list_members(coding)} <= {*known, "identity"}
+
+    @property
     def has_cookie_to_refuse(self) -> bool:
         """Where the site has cookies stored, those that answer to the visitor's own still are not (CVE-2026-48588)."""
         sets_cookies = self.response.sets_cookies or "Set-Cookie" in self.response.fields
@@ -103,6 +111,7 @@ _OF_RESPONSE: tuple[tuple[Reason, Callable[[Exchange], bool]], ...] = (
     (Reason.SESSION, lambda x: not x.response.session_is_known),
     (Reason.USER, lambda x: x.used(Personal.USER) and x.is_for_visitor),
     (Reason.SESSION, lambda x: x.used(Personal.SESSION) and x.is_for_visitor),
+    (Reason.CODING, lambda x: x.has_unknown_coding),
     (Reason.SET_COOKIE, lambda x: x.has_cookie_to_refuse),
     (Reason.AUTHORIZATION, lambda x: x.request.has_authorization and not x.shares_authorization),
     (Reason.CREDENTIALS, lambda x: bool(x.request.credentials) and not x.shares_credentials),

@@ -14,26 +14,21 @@ from cacheplus.http.headers import Fields, Vary, list_members
 _WANTED = re.compile(r"q=(?:1(?:\.0{0,3})?|0\.(?=0{0,2}[1-9])[0-9]{1,3})")
 
 
-def selecting_values(vary: Vary, request: Fields, codings: tuple[str, ...] | None = None) -> tuple[str | None, ...]:
-    """One value for each name of `vary`, in its order; None where the request lacks the field, which is not empty.
-
-    `codings` are the content codings that the site can produce, in lower case. None = not known.
-    """
-    return tuple(_normalised(name, request.get(name), codings) for name in vary.names)
+def selecting_values(vary: Vary, request: Fields) -> tuple[str | None, ...]:
+    """One value for each name of `vary`, in its order; None where the request lacks the field, which is not empty."""
+    return tuple(_normalised(name, request.get(name)) for name in vary.names)
 
 
-def _normalised(name: str, value: str | None, codings: tuple[str, ...] | None) -> str | None:
+def _normalised(name: str, value: str | None) -> str | None:
     if value is None:
         return None
-    if name == "accept-encoding" and codings is not None:
-        return _accepted_codings(value, codings)
     # A quoted string may hold a comma, and language tags are the same in any case (RFC 5646 §2.1.1).
     plain = value.strip(" \t") if '"' in value else ",".join(part.strip(" \t") for part in value.split(","))
     return plain.lower() if name == "accept-language" else plain
 
 
-def _accepted_codings(value: str, codings: tuple[str, ...]) -> str:
-    """Those of the site's codings that the client names, sorted.
+def accepted_codings(value: str, codings: tuple[str, ...]) -> str:
+    """What an `Accept-Encoding` means to a site that can produce `codings`, in lower case: those it names, sorted.
 
     A member that merely mentions one, such as `gzip;q=0`, stays as it is: some middleware takes it for consent, and
     its page must not reach a client that gave none.

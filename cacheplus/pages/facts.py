@@ -17,6 +17,7 @@ from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Personal, RequestFacts, ResponseFacts
 from cacheplus.http.headers import Fields
 from cacheplus.http.query import QueryRules
+from cacheplus.http.variants import accepted_codings
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.watched_cookies import WatchedCookies
 
@@ -71,19 +72,22 @@ def _own_cookies(request: HttpRequest, names: frozenset[str]) -> str | None:
     return "; ".join(own) or None
 
 
-def request_fields(request: HttpRequest, cookies: CookieRules) -> Fields:
+def request_fields(request: HttpRequest, cookies: CookieRules, codings: tuple[str, ...]) -> Fields:
     """The header fields of `request`. Those that WSGI keeps under names of their own are among them.
 
-    `Cookie` is there as the cache key has it, and absent where no cookie counts.
+    `Cookie` and `Accept-Encoding` are there as the cache key has them: without cookies that do not count, and without
+    codings that the site does not produce.
     """
-    return Fields.of(_request_pairs(request.META, cookies))
+    return Fields.of(_request_pairs(request.META, cookies, codings))
 
 
-def _request_pairs(meta: dict[str, Any], cookies: CookieRules) -> Iterator[tuple[str, str]]:
+def _request_pairs(meta: dict[str, Any], cookies: CookieRules, codings: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for name, value in meta.items():
         if name == "HTTP_COOKIE":
             if counting := cookies.key(str(value)):
                 yield "Cookie", counting
+        elif name == "HTTP_ACCEPT_ENCODING":
+            yield "Accept-Encoding", accepted_codings(str(value), codings)
         elif name.startswith("HTTP_"):
             yield name[5:].replace("_", "-"), str(value)
         elif name in _UNPREFIXED and value not in ("", None):
@@ -95,6 +99,7 @@ def request_facts(
     *,
     credentials: tuple[str, ...],
     cookies: CookieRules,
+    codings: tuple[str, ...],
     visitor_cookies: frozenset[str],
     asks_user: bool,
     is_excluded: bool,
@@ -103,7 +108,7 @@ def request_facts(
     has_visitor_cookie = carries(request, visitor_cookies)
     return RequestFacts(
         method=request.method or "",
-        fields=request_fields(request, cookies),
+        fields=request_fields(request, cookies, codings),
         has_body=_has_body(request.META),
         credentials=tuple(name for name in credentials if name != "HTTP_AUTHORIZATION" and request.META.get(name)),
         has_visitor_cookie=has_visitor_cookie,

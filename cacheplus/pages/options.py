@@ -31,6 +31,8 @@ class Site:
     """Keys of `request.META` that belong to the key of every page."""
     query: QueryRules
     cookies: CookieRules
+    codings: tuple[str, ...]
+    """The content codings that the site produces, in lower case."""
     csrf_cookie: str
     prefix_depth: int
     limits: Limits

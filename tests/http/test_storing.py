@@ -327,3 +327,17 @@ def test_request_directive_no_store_is_obeyed_only_where_honoured():
 def test_default_rules_store_nothing_without_explicit_freshness():
     assert Rules().page_timeout is UNSET
     assert may_store(RequestFacts(), ResponseFacts(), Rules(), NOW).reason is Reason.NO_LIFETIME
+
+
+class TestCodings:
+    CODED = answering(Vary="Accept-Encoding", Content_Encoding="BR")
+
+    def test_a_body_whose_readers_the_key_does_not_know_is_refused(self):
+        assert decide(response=self.CODED, codings=("gzip",)).reason is Reason.CODING
+
+    @pytest.mark.parametrize("codings", [("br", "gzip"), None])
+    def test_a_body_in_a_known_coding_is_stored(self, codings):
+        assert decide(response=self.CODED, codings=codings).allowed
+
+    def test_a_body_that_does_not_vary_is_its_own_affair(self):
+        assert decide(response=answering(Content_Encoding="br"), codings=("gzip",)).allowed

@@ -33,7 +33,7 @@ requests = RequestFactory()
 
 def facts(request, credentials=("HTTP_X_API_KEY", "REMOTE_USER"), asks_user=False, **others):
     cookies = frozenset({"sessionid", "csrftoken", "messages"})
-    given = {"is_excluded": False, "visitor_cookies": cookies, "asks_user": asks_user, **others}
+    given = {"is_excluded": False, "visitor_cookies": cookies, "asks_user": asks_user, "codings": (), **others}
     return request_facts(request, credentials=credentials, cookies=CookieRules(visitor=cookies), **given)
 
 
@@ -69,7 +69,7 @@ class TestRequest:
         assert facts(requests.get("/", **extra)).has_body is expected
 
     def test_fields_that_wsgi_keeps_elsewhere_are_found_under_their_names(self):
-        fields = request_fields(requests.get("/", CONTENT_TYPE="text/x", HTTP_X_ONE="1"), CookieRules())
+        fields = request_fields(requests.get("/", CONTENT_TYPE="text/x", HTTP_X_ONE="1"), CookieRules(), ())
         assert fields.get("content-type") == "text/x"
         assert fields.get("X-One") == "1"
         assert fields.get("Accept") is None
