@@ -16,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.test import Client
 from django.urls import path
 from django.utils import timezone, translation
+from django.utils.functional import SimpleLazyObject
 from django.views import View
 
 from cacheplus.decorators import cache_page, vary_on_cookie
@@ -325,6 +326,40 @@ def test_csp_nonces_are_used_once(serve):
             response = visitor().get("/")
             assert f"nonce-{response.content.decode()}" in response["Content-Security-Policy"]
         assert body(visitor()) != body(visitor())
+
+
+class Nonces:
+    """Middleware that makes a nonce when a view asks for one, in the way of django-csp."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        def nonce():
+            if not getattr(request, "_csp_nonce", None):
+                request._csp_nonce = f"nonce{next(serial)}"
+            return request._csp_nonce
+
+        request.csp_nonce = SimpleLazyObject(nonce)
+        response = self.get_response(request)
+        if used := getattr(request, "_csp_nonce", None):
+            response.headers["Content-Security-Policy"] = f"script-src 'nonce-{used}'"
+        return response
+
+
+def test_nonces_of_django_csp_are_used_once(serve):
+    with serve(lambda request: HttpResponse(str(request.csp_nonce)), between=(f"{__name__}.Nonces", *USUAL)):
+        bodies = set()
+        for _ in range(3):
+            response = visitor().get("/")
+            assert f"'nonce-{response.content.decode()}'" in response["Content-Security-Policy"]
+            bodies.add(response.content)
+        assert len(bodies) == 3
+
+
+def test_a_page_that_asks_for_no_nonce_is_shared(serve):
+    with serve(nobody, between=(f"{__name__}.Nonces", *USUAL)):
+        assert body(visitor()) == body(visitor())
 
 
 class TestCookies:
