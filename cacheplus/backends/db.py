@@ -134,9 +134,11 @@ class DatabaseCache(BaseCache, _DjangosType):
     def _write(self, items: Mapping[str, Stored], ttl: float | None) -> list[str]:
         table = self._leader
         self._make_room(table, len(items))
+        stored = set()
         for rows in self._rows(table, items, ttl):
             table.execute(table.statements.write(rows))
-        return []
+            stored.update(row.key for row in rows)
+        return [name for key, name in self._keys(table, items).items() if key not in stored]
 
     def _add(self, name: str, stored: Stored, ttl: float | None) -> bool:
         return bool(self._add_many({name: stored}, ttl))
@@ -159,9 +161,13 @@ class DatabaseCache(BaseCache, _DjangosType):
         return added
 
     def _rows(self, table: CacheTable, items: Mapping[str, Stored], ttl: float | None) -> Iterator[list[Row]]:
-        """`items` as rows, as many at a time as a statement takes; in order, for two that meet must not deadlock."""
+        """`items` as rows, as many at a time as a statement takes; in order, for two that meet must not deadlock.
+
+        What is too large for the database is left out.
+        """
         deadline = table.deadline(ttl)
-        rows = sorted(Row(self._key(table, name), to_text(stored), deadline) for name, stored in items.items())
+        texts = sorted((self._key(table, name), to_text(stored)) for name, stored in items.items())
+        rows = [Row(key, text, deadline) for key, text in texts if table.holds(text)]
         chunk: list[Row] = []
         size = 0
         for row in rows:
@@ -176,9 +182,10 @@ class DatabaseCache(BaseCache, _DjangosType):
     def _swap(self, name: str, expected: Stored, stored: Stored | None, ttl: float | None) -> bool:
         table = self._leader
         now, says = table.now(), table.statements
-        if stored is None:
-            return table.execute(says.drop(self._key(table, name), to_text(expected), now)).changed > 0
-        row = Row(self._key(table, name), to_text(stored), table.deadline(ttl))
+        row = Row(self._key(table, name), "" if stored is None else to_text(stored), table.deadline(ttl))
+        if stored is None or not table.holds(row.value):
+            is_dropped = table.execute(says.drop(row.key, to_text(expected), now)).changed > 0
+            return is_dropped and stored is None
         return table.execute(says.swap(row, to_text(expected), now)).changed > 0
 
     def _touch(self, name: str, ttl: float | None) -> bool:

@@ -44,6 +44,11 @@ _NO_TABLE = _Kind(frozenset({"42P01"}), frozenset({1146}), ("no such table",))
 # A failed statement ruins a PostgreSQL transaction. A read can hardly fail once one has succeeded.
 _seen_tables: set[tuple[str, str]] = set()
 _collations: dict[tuple[str, str], str] = {}
+_packets: dict[str, int] = {}
+
+# No server has a smaller limit for one statement than this by itself, and so much of it is not the value.
+_SMALLEST_PACKET = 1 << 20
+_BESIDE_THE_VALUE = 4096
 
 
 class Outcome(NamedTuple):
@@ -112,19 +117,32 @@ class CacheTable:
         """The collation of the key column, looked up once per process; "binary" where there is no table yet."""
         place = (self.connection.alias, self.name)
         if place not in _collations:
-            self.connection.ensure_connection()
-            # Past Django's cursor, so that no query shows up in a request that did not ask for it.
-            with self.connection.wrap_database_errors, self.connection.connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT collation_name FROM information_schema.columns"
-                    " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s",
-                    [self.name, KEY],
-                )
-                found = cursor.fetchone()
+            found = self._ask(
+                "SELECT collation_name FROM information_schema.columns"
+                " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s",
+                self.name,
+                KEY,
+            )
             if found is None:
                 return "binary"
             _collations[place] = found[0] or "binary"
         return _collations[place]
+
+    def holds(self, text: str) -> bool:
+        """Whether the database takes a value of this size: one that MySQL does not take costs the connection."""
+        if self.connection.vendor != "mysql" or len(text) < _SMALLEST_PACKET:
+            return True
+        alias = self.connection.alias
+        if alias not in _packets:
+            _packets[alias] = int((self._ask("SELECT @@max_allowed_packet") or [_SMALLEST_PACKET])[0])
+        return len(text) < _packets[alias] - _BESIDE_THE_VALUE
+
+    def _ask(self, sql: str, *params: str) -> Any:
+        """The first row that a query returns, past Django's cursor: no query shows up in a request that asked none."""
+        self.connection.ensure_connection()
+        with self.connection.wrap_database_errors, self.connection.connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return cursor.fetchone()
 
     def now(self) -> Any:
         """The present, as the driver takes it."""

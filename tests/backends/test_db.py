@@ -114,6 +114,23 @@ class TestStatements:
         assert len(statements(database, lambda: cache.set_many(data, 60))) == 4
         assert cache.get_many(data) == data
 
+    @pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+    def test_a_value_that_is_too_large_for_the_server_costs_neither_the_connection_nor_its_neighbours(
+        self, cache, database
+    ):
+        """F34: the connection is the request's, and MariaDB would close it."""
+        with database.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            (limit,) = cursor.fetchone()
+        huge = "x" * limit
+        cache.set_many({"huge": "old", "swapped": 1}, 60)
+        assert cache.set_many({"a": 1, "huge": huge, "b": 2}, 60) == ["huge"]
+        assert cache.add("other", huge, 60) is False
+        assert cache._swap(":1:swapped", 1, huge.encode(), 60) is False
+        assert cache.get_many(["a", "huge", "b", "other", "swapped"]) == {"a": 1, "b": 2}
+        cache.set("huge", "x" * (limit // 2), 60)
+        assert len(cache.get("huge")) == limit // 2
+
     def test_rows_are_written_in_order_so_that_two_writers_cannot_deadlock(self, cache, database):
         (text,) = statements(database, lambda: cache.set_many({"b": 1, "c": 2, "a": 3}, 60))
         assert text.index(":1:a") < text.index(":1:b") < text.index(":1:c")
