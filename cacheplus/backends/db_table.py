@@ -213,7 +213,8 @@ class CacheTable:
                     tries += 1
                     if not self._may_try_again(error, tries, time.monotonic() - start):
                         raise
-                time.sleep(uniform(0.001, 0.01))  # noqa: S311 (no secret)
+                # Shorter than it takes to write: whoever writes without a pause must not always be faster.
+                time.sleep(uniform(0.0001, 0.001))  # noqa: S311 (no secret)
 
     def _may_try_again(self, error: DatabaseError, tries: int, seconds: float) -> bool:
         """Whether a statement that failed so often in so many seconds may succeed yet."""
