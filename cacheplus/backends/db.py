@@ -134,7 +134,7 @@ class DatabaseCache(BaseCache, _DjangosType):
     def _write(self, items: Mapping[str, Stored], ttl: float | None) -> list[str]:
         table = self._leader
         self._make_room(table, len(items))
-        stored = set()
+        stored: set[str] = set()
         for rows in self._rows(table, items, ttl):
             table.execute(table.statements.write(rows))
             stored.update(row.key for row in rows)
