@@ -179,14 +179,14 @@ class Boundary:
             raise fault
 
     def _deliverable(self, health: Health, away: Collection[str]) -> Claims:
-        """What is owed by servers that are not `away`; of a sweep that is all of them."""
-        if not away:
-            return health.owed.pending()
-        claims = health.owed.pending().items()
-        return {key: demand for key, demand in claims if isinstance(key, str) and not self._is_on(away, key)}
+        """What is owed by servers that are not `away`."""
+        claims = health.owed.pending()
+        return {key: claims[key] for key in claims if self._is_reachable(key, away)} if away else claims
 
-    def _is_on(self, servers: Collection[str], name: str) -> bool:
-        return any(server in servers for server in self.leaf.servers_of((name,)))
+    def _is_reachable(self, key: str | Sweep, away: Collection[str]) -> bool:
+        servers = self.leaf.servers_of(() if isinstance(key, Sweep) else (key,))
+        # Where it is not known what a sweep needs it waits for all of them.
+        return bool(servers) and not any(server in away for server in servers)
 
     async def _met(self, primitive: str, args: tuple[Any, ...], error: BaseException, begun: float) -> Any:
         """What a call answers that met a fault, once its consequences are taken care of."""

@@ -437,6 +437,77 @@ class TestWhatIsOwed:
         assert cache.pending_removals == 1
 
 
+class Nodes(LocMemCache):
+    """Two servers, each with the keys that begin with its name; one may be down."""
+
+    is_shared = True
+    is_remote = True
+    down = ""
+
+    def servers_of(self, names):
+        return {name.rpartition(":")[2][0] for name in names}
+
+    def _probe(self, server):
+        if server == self.down:
+            raise ConnectionError("the server is gone")
+
+    def _read(self, names):
+        self._fail(names)
+        return super()._read(names)
+
+    def _remove(self, names):
+        self._fail(names)
+        return super()._remove(names)
+
+    def _clear(self, prefix):
+        if self.down:
+            raise ConnectionError("a server is gone")
+        super()._clear(prefix)
+
+    def _fail(self, names):
+        for server in self.servers_of(names):
+            self._probe(server)
+
+
+@pytest.mark.usefixtures("by_hand")
+class TestOneServerOfTwo:
+    @pytest.fixture
+    def cache(self, make):
+        cache = make(Nodes)
+        cache.set_many({"a1": "a", "a2": "a", "b1": "b", "b2": "b"})
+        cache.down = "b"
+        for _ in range(3):
+            attempt(cache.delete, "b1")
+        return cache
+
+    def test_is_left_alone_by_itself(self, cache, on_fault):
+        assert list(cache.health.openings()) == ["b"]
+        assert cache.get("a1") == "a"
+        assert attempt(cache.get_many, ["a1", "b1"]) == (None if on_fault == "raise" else {})
+
+    def test_keeps_only_its_own_removals_waiting(self, cache):
+        cache.health.owe(cache, [cache.make_key("a1")])
+        with pytest.raises(ConnectionError):
+            cache.heal()
+        assert list(cache.health.owed.pending()) == [cache.make_key("b1")]
+        cache.down = ""
+        cache.heal()
+        assert not cache.health.is_ailing
+        assert cache.get_many(["a1", "a2", "b1", "b2"]) == {"a2": "a", "b2": "b"}
+
+    def test_keeps_a_clear_waiting(self, cache, monkeypatch):
+        attempt(cache.clear)
+        assert attempt(cache.get, "a1") is None
+        cleared = []
+        monkeypatch.setattr(Nodes, "_clear", lambda _, prefix: cleared.append(prefix))
+        with pytest.raises(ConnectionError):
+            cache.heal()
+        assert cleared == []
+        cache.down = ""
+        cache.heal()
+        assert len(cleared) == 1
+
+
 @pytest.mark.usefixtures("by_hand")
 @pytest.mark.parametrize("broken", [("read",), ("swap",), ("swap", "write", "remove"), ("remove",), PRIMITIVES])
 @pytest.mark.parametrize("kind", [Shared, Remote, Files])

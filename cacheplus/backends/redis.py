@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from math import ceil
+from time import monotonic
 from typing import Any, ClassVar
 
 from django.core import checks
@@ -30,6 +31,8 @@ except ModuleNotFoundError as error:
 
 _FOREVER = 2**62
 _SCAN_COUNT = 1000
+# What is left alone by itself, since all that they answer the leader can answer too.
+_REPLICAS = "replicas"
 _GLOB = re.compile(r"([\\*?\[\]])")
 
 
@@ -157,14 +160,33 @@ class RedisCache(BaseCache):
             return self._fetch(names, write=False)
         records = [name for name in names if SERVICE_MARK not in name]
         services = [name for name in names if SERVICE_MARK in name]
-        found: dict[str, Stored] = {}
+        # Before the stamps: one that is expired in between then still counts.
+        found = self._read_replicas(records)
+        if found is None:
+            return self._fetch(names, write=True)
+        return found | self._fetch(services, write=True)
+
+    def _read_replicas(self, names: Sequence[str]) -> dict[str, Stored] | None:
+        """What a replica has under `names`; None where it fails, or where they are left alone because one did."""
+        health = self.health
+        if health is None or (health.is_ailing and _REPLICAS in health.openings()):
+            return None
+        begun = monotonic()
         try:
-            # Before the stamps: one that is expired in between then still counts.
-            found = self._fetch(records, write=False)
+            found = self._fetch(names, write=False)
         except self.faults as error:
             self.report_fault("read", error)
-            services = list(names)
-        return found | self._fetch(services, write=True)
+            health.failed(self, (_REPLICAS,), error, monotonic() - begun)
+            return None
+        if health.is_ailing:
+            health.answered(self.alias, (_REPLICAS,))
+        return found
+
+    def _probe(self, server: str) -> None:
+        if server == _REPLICAS:
+            self._fetch([f"{SERVICE_MARK}probe"], write=False)
+        else:
+            super()._probe(server)
 
     def _fetch(self, names: Sequence[str], *, write: bool) -> dict[str, Stored]:
         """What one server has under `names`."""

@@ -139,6 +139,24 @@ def test_a_replica_that_fails_is_told_of_and_the_leader_answers(leader, faults):
     assert faults == [("read", "ConnectionError")] * 2
 
 
+def test_a_replica_that_hangs_is_waited_for_once_and_asked_again_when_it_answers(leader, faults):
+    with Redis("--replicaof", "127.0.0.1", str(leader.port)) as replica:
+        with driver.Redis.from_url(replica.url) as client:
+            until(lambda: client.info("replication")["master_link_status"] == "up")
+        cache = build([leader.url, replica.url])
+        cache.set("key", "value")
+        replica.pause()
+        assert [cache.get("key") for _ in range(20)] == ["value"] * 20
+        assert [operation for operation, _ in faults] == ["read"]
+        cache.set("key", "other")
+        assert cache.get("key") == "other"
+        replica.resume()
+        until(lambda: not cache.health.is_ailing)
+        before = commands(replica, "mget")["mget"]
+        cache.get("key")
+        assert commands(replica, "mget")["mget"] > before
+
+
 def test_a_replica_that_replicates(leader):
     with Redis("--replicaof", "127.0.0.1", str(leader.port)) as replica:
         with driver.Redis.from_url(replica.url) as client:
