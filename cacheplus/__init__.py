@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cacheplus.decorators import cache_page
+    from cacheplus.decorators import cache_page, cached
     from cacheplus.invalidation import (
         aexpire_tags,
         aexpire_view_cache,
@@ -32,6 +32,7 @@ __all__ = [
     "aexpire_view_cache",
     "cache_page",
     "cache_url",
+    "cached",
     "expire_fragment",
     "expire_on_change",
     "expire_tags",
@@ -45,6 +46,7 @@ _HOMES = {
     "aexpire_view_cache": "cacheplus.invalidation",
     "cache_page": "cacheplus.decorators",
     "cache_url": "cacheplus.url",
+    "cached": "cacheplus.decorators",
     "expire_fragment": "cacheplus.invalidation",
     "expire_on_change": "cacheplus.invalidation",
     "expire_tags": "cacheplus.invalidation",

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 
+from cacheplus.functions import CachedCoroutineFunction, CachedFunction, FunctionOptions
 from cacheplus.pages.cache import PageCache
 from cacheplus.pages.options import PageOptions, TagSource
 from cacheplus.pages.views import cached_view, check_request
@@ -71,6 +72,41 @@ def cache_page(
         if not callable(view):
             raise TypeError(f"cache_page decorates a view, a function that takes a request, which {view!r} is not.")
         return cached_view(view, pages, site, name="cache_page")
+
+    return decorate
+
+
+def cached(
+    timeout: Any = 300,
+    *,
+    key: str | Callable[..., str] | None = None,
+    tags: Collection[str] | Callable[..., Collection[str]] = (),
+    stale: float = 0,
+    cache: str = DEFAULT_CACHE_ALIAS,
+    unless: Callable[..., object] | None = None,
+    version: Any = None,
+) -> Any:
+    """Keep the results of a function, a method or an async function, once for each set of arguments.
+
+    - `timeout`: seconds; None = until they are expired.
+    - `key`: a name in the place of the function's own, or a function of the arguments that gives the key.
+    - `tags`: names, or a function of the arguments that gives them.
+    - `stale`: for how many seconds after the timeout the old result is given while a new one is made.
+    - `cache`: an alias. `version`: that of the keys.
+    - `unless`: a function of the arguments; where it says yes, the function is called and nothing is kept.
+    """
+    options = FunctionOptions(timeout, key, tags, stale, cache, unless, version)
+    if callable(timeout) or isinstance(timeout, staticmethod | classmethod):
+        # Without parentheses.
+        return cached()(timeout)
+
+    def decorate(function: Callable[..., Any]) -> CachedFunction:
+        if not callable(function):
+            raise TypeError(
+                f"cached decorates a function, which {function!r} is not: put @classmethod or the like above."
+            )
+        kind = CachedCoroutineFunction if iscoroutinefunction(function) else CachedFunction
+        return kind(function, options)
 
     return decorate
 

@@ -82,6 +82,8 @@ LAYERS = {
         (
             "middleware",
             "decorators",
+            "arguments",
+            "functions",
             "mixins",
             "front",
             "invalidation",

@@ -105,7 +105,12 @@ def test_every_public_name_is_in_the_reference():
 
 
 @pytest.mark.parametrize(
-    ("name", "function"), [("decorators", decorators.cache_page), ("invalidation", invalidation.expire_view_cache)]
+    ("name", "function"),
+    [
+        ("decorators", decorators.cache_page),
+        ("cached", decorators.cached),
+        ("invalidation", invalidation.expire_view_cache),
+    ],
 )
 def test_every_argument_is_documented_with_its_default(name, function):
     documented = {cells[0]: cells[1] for cells in rows(page(f"reference/{name}"))}
@@ -114,7 +119,7 @@ def test_every_argument_is_documented_with_its_default(name, function):
         if argument.kind is argument.VAR_POSITIONAL:
             continue
         default = "" if argument.default is argument.empty else str(argument.default)
-        assert documented[f"`{argument.name}`"].strip("`") == default
+        assert documented[f"`{argument.name}`"].strip('`"') == default
 
 
 def test_every_attribute_and_method_of_the_mixin_is_documented():

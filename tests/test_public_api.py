@@ -13,6 +13,7 @@ EXPECTED = {
     "aexpire_view_cache",
     "cache_page",
     "cache_url",
+    "cached",
     "expire_fragment",
     "expire_on_change",
     "expire_tags",

@@ -278,6 +278,14 @@ class CacheAlias(Primitives):
         """`compute`, without blocking the event loop."""
         return await self.computing.value(Awaiting(self, tolerant=tolerant), wanted)
 
+    def recompute(self, wanted: Wanted) -> Any:
+        """Compute whatever is kept, and keep that. A fault is taken for a miss."""
+        return run(self.computing.renewed(Blocking(self, tolerant=True), wanted))
+
+    async def arecompute(self, wanted: Wanted) -> Any:
+        """`recompute`, without blocking the event loop."""
+        return await self.computing.renewed(Awaiting(self, tolerant=True), wanted)
+
     def _gave_up(self, error: Exception, otherwise: U) -> U:
         if not isinstance(error, (*self.faults, CacheUnavailable)):
             # What the store raised was reported where it was met; this is something else, such as a value.

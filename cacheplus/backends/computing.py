@@ -67,6 +67,17 @@ class Computing:
             lost += seen.lease is None
         return await self._without_store(way, wanted, patience)
 
+    async def renewed(self, way: Way, wanted: Wanted) -> Any:
+        """The value of `wanted`, computed now; what stood there, or is computed by another meanwhile, gives way."""
+        beginning = await way.operate(partial(self._operations.tags.begin, tags=wanted.tags))
+        with recording() as recorder:
+            value = await way.compute(wanted.default)
+        if isinstance(value, Unshared) or beginning is None:
+            meet_tags(wanted.tags)
+            return value.value if isinstance(value, Unshared) else value
+        await way.operate(partial(self.landing.put, wanted, value, beginning, recorder))
+        return value
+
     # With the store
 
     def _subject(self, wanted: Wanted) -> tuple[Any, ...]:

@@ -42,6 +42,11 @@ class Times(NamedTuple):
         """Whether nothing is to be stored."""
         return self.ttl is not None and self.ttl <= 0
 
+    @property
+    def soft(self) -> float | None:
+        """When what is stored now becomes stale."""
+        return time.time() + self.ttl - self.stale if self.ttl is not None and self.stale else None
+
 
 class Wanted(NamedTuple):
     """A value that somebody asks for, and how it is computed."""
@@ -158,8 +163,7 @@ class Landing:
         if record is None or times.is_over or lease is None:
             meet_tags(wanted.tags)
             return Computed(value, self._unkept(place, value, recorder))
-        soft = None if times.ttl is None or not times.stale else time.time() + times.ttl - times.stale
-        stored = self.encode(place, record._replace(soft=soft))
+        stored = self.encode(place, record._replace(soft=times.soft))
         meet_stamps(operations.space, record.stamps)
         if await self._replace(store, place, lease, expected, stored, times.ttl):
             return Computed(value, Landed(stored, record.stamps))
@@ -167,6 +171,18 @@ class Landing:
         if found is None:
             return Computed(value, self._unkept(place, value, recorder))
         return Computed(found.record.value, Landed(found.stored, found.record.stamps))
+
+    async def put(self, wanted: Wanted, value: Any, beginning: Beginning, recorder: Recorder, store: Store) -> None:
+        """Store `value` whatever stands there, unless it was expired meanwhile."""
+        operations, place, times = self._operations, wanted.place, wanted.times
+        record = await operations.record_of(store, value, times.ttl, wanted.tags, beginning, recorder)
+        meet_tags(wanted.tags)
+        failed = [place.name]
+        if record is not None and not times.is_over:
+            stored = self.encode(place, record._replace(soft=times.soft))
+            failed = await store.write({place.name: stored}, times.ttl)
+        if failed:
+            await store.remove(failed)
 
     def _unkept(self, place: Place, value: Any, recorder: Recorder) -> Landed | None:
         """What those who wait here may have of a value that is not kept; None where it cannot be copied."""
