@@ -21,7 +21,7 @@ from cacheplus.codecs.record import Record
 _TOKEN = 8
 _NOBODY = bytes(_TOKEN)
 # A lease is followed until its time; its trace stays, so that a computation that takes longer can still be stored.
-_TRACE = 3600.0
+TRACE = 3600.0
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1
 
@@ -58,7 +58,7 @@ class Lease(NamedTuple):
     @property
     def ttl(self) -> float:
         """Seconds for which the store keeps it."""
-        return max(self.until - time.time(), 1.0) if self.is_open else _TRACE
+        return max(self.until - time.time(), 1.0) if self.is_open else TRACE
 
     def record(self) -> Record:
         """As stored: a record that was over before it began, so that it is absent to all who know nothing of leases."""

@@ -105,6 +105,14 @@ class TestTrips:
         cache.compute(ask)
         assert operated.store.calls == ["read"]
 
+    def test_many_computations_take_one_batch_and_a_swap_each(self, operated, cache):
+        cache.__dict__["_direct"] = operated.store
+        cache.get_or_set_many(["text", "x", "y"], lambda keys: dict.fromkeys(keys, "value"))
+        assert operated.store.calls == ["read", "add_many", "swap", "swap"]
+        operated.store.calls.clear()
+        cache.get_or_set_many(["text", "x", "y"], lambda keys: dict.fromkeys(keys, "value"))
+        assert operated.store.calls == ["read"]
+
     def test_a_literal_takes_two(self, operated):
         assert operated.trips("get_or_add", "missing", "value", 60, None, ()) == ["read", "add"]
         assert operated.trips("get_or_add", "text", "value", 60, None, ()) == ["read"]

@@ -15,6 +15,8 @@ from django.core.cache.backends.base import (
 )
 
 from cacheplus.backends.alias import CacheAlias
+from cacheplus.backends.computing_many import ComputingMany
+from cacheplus.backends.ways import Awaiting, Blocking
 from cacheplus.locks import AsyncLock, Lock
 from cacheplus.store import run
 
@@ -147,6 +149,40 @@ class BaseCache(CacheAlias):
             return await self._operate("get_or_add", key, default, timeout, version, tags)
         wanted = self.computing.wanted(key, default, timeout, version, tags, stale=stale, lock=lock)
         return await self.acompute(wanted)
+
+    def get_or_set_many(
+        self,
+        keys: Iterable[Any],
+        default: Callable[[list[Any]], Any],
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: Any = None,
+        *,
+        tags: Collection[str] = (),
+    ) -> dict[Any, Any]:
+        """The values of `keys`; `default` is given the list of those that are missing, and returns a dict of them.
+
+        What another caller computes already is awaited. Keys that `default` leaves out are left out.
+        """
+        return run(self._many(keys, default, timeout, version, tags).values(Blocking(self)))
+
+    async def aget_or_set_many(
+        self,
+        keys: Iterable[Any],
+        default: Callable[[list[Any]], Any],
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: Any = None,
+        *,
+        tags: Collection[str] = (),
+    ) -> dict[Any, Any]:
+        if type(self).get_or_set_many is not BaseCache.get_or_set_many:
+            return await self._hop(self.get_or_set_many, list(keys), default, timeout, version, **_tags(tags))
+        return await self._many(keys, default, timeout, version, tags).values(Awaiting(self))
+
+    def _many(
+        self, keys: Iterable[Any], default: Any, timeout: Any, version: Any, tags: Collection[str]
+    ) -> ComputingMany:
+        wanted = {key: self.computing.wanted(key, default, timeout, version, tags) for key in keys}
+        return ComputingMany(self.computing, default, wanted)
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> bool:
         """Give `key` a new timeout; False where it has no value."""

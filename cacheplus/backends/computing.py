@@ -48,9 +48,9 @@ class Computing:
         times = Times(kept, stale, flights.flight_lease, flights.flight_wait if lock else 0)
         return Wanted(place, default, tag_names(tags), times)
 
-    async def value(self, way: Way, wanted: Wanted) -> Any:
+    async def value(self, way: Way, wanted: Wanted, patience: Patience | None = None) -> Any:
         """The value of `wanted`, stale only where its times permit."""
-        patience = Patience(wanted.times.wait)
+        patience = patience or Patience(wanted.times.wait)
         lost = 0
         while lost < _TRIES:
             seen = await way.operate(partial(self.landing.see, wanted))
@@ -80,7 +80,8 @@ class Computing:
 
     # With the store
 
-    def _subject(self, wanted: Wanted) -> tuple[Any, ...]:
+    def subject(self, wanted: Wanted) -> tuple[Any, ...]:
+        """What is computed, to tell one's own computation again."""
         return self._operations.space, wanted.place
 
     async def _follow_or_lead(self, way: Way, wanted: Wanted, seen: Seen, patience: Patience) -> Computed | None:
@@ -90,7 +91,7 @@ class Computing:
         lease = seen.lease
         if lease is None or lease.is_overdue:
             return await self._lead(way, wanted, seen)
-        if lease.is_open or leads(self._subject(wanted)):
+        if lease.is_open or leads(self.subject(wanted)):
             return await self._compute(way, wanted, seen, lease)
         flight = flight_of(lease.owner)
         if way.may_wait(flight) and patience.left > 0:
@@ -114,7 +115,7 @@ class Computing:
 
     async def _watch(self, way: Way, wanted: Wanted, seen: Seen, lease: Lease, patience: Patience) -> Computed | None:
         """Look until the lease of another process is gone; one of the callers here does, the others wait for it."""
-        flight = Flight(self._subject(wanted), seen.stands, is_task=way.is_task)
+        flight = Flight(self.subject(wanted), seen.stands, is_task=way.is_task)
         with airborne(flight, lease.owner) as is_first:
             while is_first and patience.left > 0:
                 await way.pause(patience.pause())
@@ -135,7 +136,7 @@ class Computing:
     async def _lead(self, way: Way, wanted: Wanted, seen: Seen) -> Computed | None:
         """Compute with a lease; None where another was faster."""
         lease = Lease.new(wanted.times.lease, seen.lease.root if seen.lease else None)
-        flight = Flight(self._subject(wanted), seen.stands, is_task=way.is_task)
+        flight = Flight(self.subject(wanted), seen.stands, is_task=way.is_task)
         stored = self.landing.encode(wanted.place, lease.record())
         with airborne(flight, lease.owner), leading(flight):
             if not await way.operate(partial(self.landing.take, wanted, seen, stored, lease.ttl)):
@@ -173,7 +174,7 @@ class Computing:
 
     async def _without_store(self, way: Way, wanted: Wanted, patience: Patience) -> Any:
         """One computation at a time in this process, where a lease could not be had."""
-        subject = self._subject(wanted)
+        subject = self.subject(wanted)
         owner = ("no lease", *subject, wanted.tags)
         seen = Seen(None, None, None, Beginning(wanted.tags))
         flight = flight_of(owner)

@@ -7,7 +7,7 @@ own or of another, whose root no `set` and no `delete` has taken away.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from cacheplus.backends.operations import Found, Operations, Place
@@ -95,12 +95,28 @@ class Landing:
 
     async def see(self, wanted: Wanted, store: Store) -> Seen:
         """What stands now; after it a computation may begin."""
-        operations, place = self._operations, wanted.place
-        found, read = await operations.find(store, [place], operations.tags.names(wanted.tags))
+        return (await self.see_many({None: wanted}, store))[None]
+
+    async def see_many(self, wanted: Mapping[Any, Wanted], store: Store) -> dict[Any, Seen]:
+        """`see` for several that have the same tags, in one batch."""
+        operations, tags = self._operations, next(iter(wanted.values())).tags
+        found, read = await operations.find(store, [one.place for one in wanted.values()], operations.tags.names(tags))
+        here = {key: self._usable(one, found) for key, one in wanted.items()}
+        beginning = Beginning()
+        if None in here.values():
+            beginning = await operations.tags.begin(store, tags, read)
+        return {key: self._seen(one, here[key], read, beginning) for key, one in wanted.items()}
+
+    @staticmethod
+    def _usable(wanted: Wanted, found: Mapping[str, Found]) -> Found | None:
+        one = found.get(wanted.place.name)
+        return None if one is None or (is_stale(one.record) and not wanted.times.stale) else one
+
+    def _seen(self, wanted: Wanted, found: Found | None, read: Mapping[str, Stored], beginning: Beginning) -> Seen:
+        place = wanted.place
         occupant = read.get(place.name)
-        if place.name in found and (wanted.times.stale or not is_stale(found[place.name].record)):
-            return Seen(found[place.name], None, occupant, Beginning())
-        beginning = await operations.tags.begin(store, wanted.tags, read)
+        if found is not None:
+            return Seen(found, None, occupant, Beginning())
         try:
             lease = None if occupant is None else Lease.of(self.decode(place, occupant))
         except BadRecord:

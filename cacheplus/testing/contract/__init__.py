@@ -17,6 +17,7 @@ from cacheplus.testing.contract.damage import DamageContract
 from cacheplus.testing.contract.flights import FlightContract
 from cacheplus.testing.contract.keys import KeyContract
 from cacheplus.testing.contract.locks import LockContract
+from cacheplus.testing.contract.many import ManyContract
 from cacheplus.testing.contract.tags import TagContract
 from cacheplus.testing.contract.timeouts import TimeoutContract
 from cacheplus.testing.contract.twins import TwinContract
@@ -33,6 +34,7 @@ class BackendContract(
     TagContract,
     ComputedContract,
     FlightContract,
+    ManyContract,
     LockContract,
     ClearContract,
     DamageContract,

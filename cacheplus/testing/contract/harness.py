@@ -51,7 +51,7 @@ class Harness:
         """`cache`, called in the same way as `calls`."""
         return Twins(cache) if isinstance(calls, Twins) else cache
 
-    def computation(self, calls: Any, work: Callable[[], Any]) -> Callable[[], Any]:
+    def computation(self, calls: Any, work: Callable[..., Any]) -> Callable[..., Any]:
         """`work` as a default of `get_or_set`: awaited where the twins are called, since it may call the cache."""
         return sync_to_async(work) if isinstance(calls, Twins) else work
 
