@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from math import ceil
@@ -204,15 +203,8 @@ class RedisCache(BaseCache):
 
     def _write(self, items: Mapping[str, Stored], ttl: float | None) -> list[str]:
         answers = self._set(items, ttl)
-        failed = [name for name, answer in answers.items() if answer is not True]
-        try:
-            _raise_first(answers)
-        except self.faults:
-            # Out of memory, say, where a delete still works: what stood there must not outlive the failure.
-            with suppress(*self.faults):
-                self._remove(failed)
-            raise
-        return failed
+        _raise_first(answers)
+        return [name for name, answer in answers.items() if answer is not True]
 
     def _add(self, name: str, stored: Stored, ttl: float | None) -> bool:
         return name in self._add_many({name: stored}, ttl)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha1
 from typing import Any, NamedTuple, TypeVar
 
 from redis.exceptions import ChildDeadlockedError, InvalidResponse, NoScriptError, RedisError, ResponseError
 
 T = TypeVar("T")
+
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 FAULTS: tuple[type[BaseException], ...] = (RedisError, OSError, ChildDeadlockedError)
 """All that redis-py raises when a server, or the way to it, fails."""
@@ -34,22 +39,46 @@ def exchange(client: Client, commands: Sequence[Command], read: Callable[[Any], 
     `InvalidResponse` also where `read` raises because it was not made for such a reply.
     """
     pool = client.connection_pool
-    connection = pool.get_connection()
+    connection = _connection(pool)
     try:
         connection.send_packed_command(connection.pack_commands(commands))
         return [_reply(connection, read) for _ in commands]
     except BaseException:
         # Replies may still be under way, and the next caller would take them for its own. redis-py keeps such a
         # connection when it is interrupted between two replies, and behind Sentinel in any case.
-        connection.disconnect()
+        _abort(connection)
         raise
     finally:
         pool.release(connection)
 
 
+def _connection(pool: Any) -> Any:
+    """One that nobody uses, and that has been greeted to its end."""
+    try:
+        return pool.get_connection()
+    except FAULTS:
+        raise
+    except BaseException as error:
+        # redis-py puts it back as it is: without its database selected, or with a reply still under way.
+        pool.disconnect(inuse_connections=False)
+        if not isinstance(error, Exception):
+            raise
+        raise InvalidResponse(f"The greeting of the server cannot be read ({type(error).__name__}).") from error
+
+
+def _abort(connection: Any) -> None:
+    """Close, and take back what is still on its way: a SET that comes late would replace what was stored since."""
+    ours = connection._sock  # noqa: SLF001 - redis-py has no other way to it
+    if ours is not None:
+        with suppress(OSError):
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            ours.close()
+    connection.disconnect()
+
+
 def _reply(connection: Any, read: Callable[[Any], T]) -> T | ResponseError:
     try:
-        return read(connection.read_response(disable_decoding=True))
+        return read(connection.read_response(disable_decoding=True, disconnect_on_error=False))
     except ResponseError as error:
         return error
     except FAULTS:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import queue
 import secrets
 import signal
 import socket
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 import redis as driver
 
+from cacheplus.backends import redis_wire as wire
 from cacheplus.backends.redis import RedisCache
 from cacheplus.exceptions import CacheFault
 from cacheplus.signals import cache_error
@@ -53,6 +55,7 @@ class ScriptedServer:
     def __init__(self, answers):
         self.answers = answers
         self.asked = []
+        self.ends = queue.Queue()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self.accept, daemon=True).start()
@@ -66,6 +69,13 @@ class ScriptedServer:
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
+        try:
+            self.converse(connection)
+            self.ends.put("closed")
+        except ConnectionResetError:
+            self.ends.put("reset")
+
+    def converse(self, connection):
         with connection, connection.makefile("rb") as stream:
             while head := stream.readline():
                 words = [stream.read(int(stream.readline()[1:]) + 2)[:-2] for _ in range(int(head[1:]))]
@@ -333,3 +343,32 @@ def test_a_server_that_may_only_be_read_is_a_fault(read_only_server, call, fault
     assert not faults
     assert CALLS[call](cache) == HARMLESS[call]
     assert {kind for _, kind in faults} == {"ReadOnlyError"}
+
+
+def test_what_a_server_did_not_answer_in_time_is_taken_back_and_not_sent_later():
+    with answering(MGET=b"") as server:
+        with pytest.raises(wire.FAULTS):
+            build(server.url, SOCKET_TIMEOUT=0.2, protocol=2).get("key")
+        assert server.ends.get(timeout=20) == "reset"
+
+
+def test_a_greeting_that_makes_no_sense_is_a_fault_and_its_connection_is_not_used():
+    with answering() as server:
+        cache = build(server.url)
+        for _ in range(2):
+            # Asked anew each time: a connection that was half greeted has no database selected.
+            with pytest.raises(driver.exceptions.InvalidResponse, match="greeting"):
+                cache.get("key")
+        assert server.asked.count(b"HELLO") == 2
+        assert b"MGET" not in server.asked
+
+
+def test_a_connection_whose_greeting_was_interrupted_is_not_used():
+    with answering(HELLO=b"") as server:
+        cache = build(server.url, SOCKET_TIMEOUT=20)
+        with pytest.raises(KeyboardInterrupt), interrupted(0.3):
+            cache.get("key")
+        server.answers[b"HELLO"] = b"*2\r\n$5\r\nproto\r\n:3\r\n"
+        with pytest.raises(wire.FAULTS):
+            cache.get("key")
+        assert server.asked.count(b"HELLO") == 2
