@@ -62,9 +62,7 @@ def _wait(value: Any) -> float:
 
 def _meta_keys(value: Any) -> tuple[str, ...]:
     """Names of headers as keys of `request.META`; a name with an underscore is such a key already."""
-    if not isinstance(value, list | tuple | set | frozenset) or not all(
-        isinstance(name, str) and name for name in value
-    ):
+    if not _is_names(value):
         raise ValueError("a list of header names")
     keys = (name if "_" in name else "HTTP_" + name.upper().replace("-", "_") for name in value)
     return tuple(dict.fromkeys(keys))
@@ -83,6 +81,26 @@ def _one_of(*allowed: str | None) -> Rule:
         raise ValueError("one of " + ", ".join(map(repr, allowed)))
 
     return rule
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedTables:
+    """Which tables are tracked: those of managed models, with `include` and without `exclude` (tables or models)."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+def _tracked_tables(value: Any) -> TrackedTables | None:
+    if isinstance(value, bool):
+        return TrackedTables() if value else None
+    if isinstance(value, Mapping) and {*value} <= {"include", "exclude"} and all(map(_is_names, value.values())):
+        return TrackedTables(**{key: tuple(names) for key, names in value.items()})
+    raise ValueError('True, False, or {"include": [...], "exclude": [...]} with names of tables or "app.Model"')
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(name, str) and name for name in value)
 
 
 def _key(default: Any, rule: Rule, doc: str) -> Any:
@@ -205,6 +223,11 @@ class Conf:
         5,
         _wait,
         "Seconds for which one waits at most for what another computes. Then one computes as well; 0 never waits.",
+    )
+    track_tables: TrackedTables | None = _key(  # noqa: RUF009 - as all others
+        False,
+        _tracked_tables,
+        "Whether pages, fragments and computed values expire when a table that they were made from is written.",
     )
     cache_table_database: str | None = _key(
         None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -10,12 +11,14 @@ from asgiref.sync import iscoroutinefunction
 from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 
 from cacheplus.functions import CachedCoroutineFunction, CachedFunction, FunctionOptions
 from cacheplus.pages.cache import PageCache
 from cacheplus.pages.options import PageOptions, TagSource
 from cacheplus.pages.views import cached_view, check_request
+from cacheplus.recorder import Recorder, current
 from cacheplus.site import site
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -129,6 +132,41 @@ def vary_on_headers(*headers: str) -> Callable[[View], View]:
 def vary_on_cookie(view: View) -> View:
     """`vary_on_headers("Cookie")`."""
     return vary_on_headers("Cookie")(view)
+
+
+def untracked(view: View) -> View:
+    """Let the tables that a view or a function reads not count: under TRACK_TABLES they do not expire it.
+
+    It has to stand below `cache_page` or `cached`.
+    """
+
+    @wraps(view)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        with _not_tracking() as leave_off:
+            return leave_off(view(*args, **kwargs))
+
+    @wraps(view)
+    async def ainner(*args: Any, **kwargs: Any) -> Any:
+        with _not_tracking() as leave_off:
+            return leave_off(await view(*args, **kwargs))
+
+    return ainner if iscoroutinefunction(view) else inner  # type: ignore[return-value]
+
+
+@contextmanager
+def _not_tracking() -> Iterator[Callable[[Any], Any]]:
+    """Gives what to pass the result through: one that is rendered later is not tracked then, either."""
+    recorder, goes_on = current() or Recorder(), []
+
+    def leave_off(result: Any) -> Any:
+        goes_on.append(isinstance(result, SimpleTemplateResponse) and not result.is_rendered)
+        return result
+
+    before, recorder.tracks_tables = recorder.tracks_tables, False
+    try:
+        yield leave_off
+    finally:
+        recorder.tracks_tables = before and goes_on != [True]
 
 
 def _after(name: str | None, patch: Callable[[HttpResponseBase], object]) -> Callable[[View], View]:

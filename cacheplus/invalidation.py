@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from asgiref.sync import sync_to_async
-from django.core.cache import caches
 from django.db import connections, models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.utils.functional import Promise
 
 from cacheplus import conf
-from cacheplus.backends.base import BaseCache
+from cacheplus.expiry import expire_everywhere
 from cacheplus.fragments import fragment_tag
 from cacheplus.http.query import QueryRules, spelt
 from cacheplus.pages.keys import canonical_paths, directories, page_tag, tree_tag
@@ -149,41 +148,13 @@ def _expire(tags: list[str], alias: str | None, *, on_commit: bool, what: str) -
 
 
 def _expire_now(tags: list[str], alias: str | None, *, what: str) -> Expired:
-    targets = list(_targets(alias))
-    failed: dict[str, BaseException] = {}
-    stamps = sum(_expire_on(cache, tags, failed) for cache in targets)
-    if len(targets) > 1:
-        # What one alias still held while another was dealt with may have gone into a page on that other.
-        stamps += sum(_expire_on(cache, tags, failed) for cache in targets)
-    if failed:
-        told = ", ".join(f"{name!r} ({type(error).__name__})" for name, error in failed.items())
+    outcome = expire_everywhere(tags, alias)
+    if outcome.failed:
+        told = ", ".join(f"{name!r} ({type(error).__name__})" for name, error in outcome.failed.items())
         return Expired(ok=False, message=f"{what} could not be expired on {told}.")
-    if not stamps:
+    if not outcome.stamps:
         return Expired(ok=False, message=f"{what}: nothing was stored since the last expiry.")
-    return Expired(ok=True, message=f"{what} is expired on {', '.join(repr(cache.alias) for cache in targets)}.")
-
-
-def _expire_on(cache: BaseCache, tags: list[str], failed: dict[str, BaseException]) -> int:
-    try:
-        return cache.expire_tags(*tags)
-    except Exception as error:  # noqa: BLE001 - a save must not fail because a cache is away; it was reported
-        logger.warning("Cache %r could not expire: %s.", cache.alias, type(error).__name__)
-        failed[cache.alias] = error
-        return 0
-
-
-def _targets(alias: str | None) -> Iterator[BaseCache]:
-    """The backends to expire on: each store and prefix once."""
-    seen = set()
-    for name in caches if alias is None else [alias]:
-        cache = caches[name]
-        if not isinstance(cache, BaseCache):
-            if alias is not None:
-                raise TypeError(f"Cache {alias!r} is not one of cacheplus, so that nothing can be expired on it.")
-            continue
-        if not cache.keeps_nothing and cache.operations.space not in seen:
-            seen.add(cache.operations.space)
-            yield cache
+    return Expired(ok=True, message=f"{what} is expired on {', '.join(map(repr, outcome.aliases))}.")
 
 
 Names = Callable[[Any], str | Iterable[str]]

@@ -10,6 +10,10 @@ import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
+from time import monotonic
+
+from cacheplus.http.reasons import Reason
 
 
 class Recorder:
@@ -23,7 +27,13 @@ class Recorder:
         self.stamps: dict[Hashable, dict[str, bytes]] = {}
         self.tags: set[str] = set()
         self.torn = False
+        self.tracks_tables = True
+        """Whether queries add the tags of their tables."""
+        self.as_of = inf
+        """When the oldest snapshot was taken that something was read from, on the monotonic clock."""
         self._outer = outer
+        self._began = monotonic()
+        self._refused: Reason | None = None
         self._owner: weakref.ref[object] | None = None
 
     def meet(self, space: Hashable, stamps: Mapping[str, bytes]) -> None:
@@ -36,6 +46,23 @@ class Recorder:
         """(inner stamps, late tags) as seen from `space`: another space's tokens mean nothing here, its tags do."""
         foreign = {tag for other, stamps in self.stamps.items() if other != space for tag in stamps}
         return self.stamps.get(space, {}), self.tags | foreign
+
+    def refuse(self, reason: Reason) -> None:
+        """Let the whole not be stored."""
+        self._refused = self._refused or reason
+
+    @property
+    def refusal(self) -> Reason | None:
+        """Why the whole must not be stored, whatever the store says of its tags."""
+        if self.torn:
+            return Reason.SUPERSEDED
+        # What changed between the snapshot and the beginning expired before anything was noted down here.
+        return self._refused or (Reason.SNAPSHOT if self.as_of <= self._began else None)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it holds what others must not be shown: a change that may be rolled back, or data of long ago."""
+        return self.refusal in {Reason.UNCOMMITTED, Reason.SNAPSHOT}
 
     def hold(self, owner: object) -> None:
         """Go on collecting after `recording` has ended, until `release`, or until `owner` is gone.
@@ -62,6 +89,9 @@ class Recorder:
             self.meet(space, stamps)
         self.tags |= inner.tags
         self.torn |= inner.torn
+        self.as_of = min(self.as_of, inner.as_of)
+        if inner._refused is not None:
+            self.refuse(inner._refused)
 
     def _hand_outward(self) -> None:
         if self._outer is not None:

@@ -52,7 +52,7 @@ LAYERS = {
     "store": Layer(("store", "boundary", "health", "breaker", "owed", "faults"), (*_PURE, "conf", "basic")),
     # Whether a thread may wait, and whose request it answers, are questions about its event loop and connections.
     "waiting": Layer(("waiting", "requests"), (*_BASIC, "services"), ("asgiref", "django.db", "django.core.signals")),
-    "services": Layer(("tags", "flights", "recorder", "stats", "locks"), _BASIC, isolated=True),
+    "services": Layer(("tags", "flights", "recorder", "uncommitted", "stats", "locks"), _BASIC, isolated=True),
     "leaf-db": Layer(("backends.db*",), (*_BASIC, "backends"), (*_BACKEND, "django.db")),
     "leaf-redis": _driven("redis", "redis", "django_redis"),
     "leaf-memcached": _driven("memcached", "pymemcache", "pylibmc"),
@@ -64,7 +64,11 @@ LAYERS = {
         isolated=True,
     ),
     "backends": Layer(("backends", "backends.*"), (*_BASIC, "services", "waiting"), _BACKEND),
-    "tables": Layer(("tables",), (*_BASIC, "services", "backends"), ("django.db", "django.utils")),
+    "tables": Layer(
+        ("tables", "tables.*", "expiry"),
+        (*_BASIC, "services", "backends"),
+        ("django.apps", "django.core", "django.db"),
+    ),
     "pages": Layer(
         ("pages", "pages.*", "fragments"),
         (*_PURE, "basic", "store", "services", "backends", "tables"),

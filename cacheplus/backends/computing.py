@@ -196,11 +196,11 @@ class Computing:
         """Compute, and store where `lease`, or another of its root, still stands. `own` is one's own as stored."""
         with recording() as recorder:
             value = await way.compute(wanted.default)
-        if isinstance(value, Unshared):
+        if isinstance(value, Unshared) or recorder.is_private:
             meet_tags(wanted.tags)
             if own is not None and lease is not None:
                 await way.operate(partial(self.landing.leave_open, wanted, lease, own))
-            return Computed(value.value, None)
+            return Computed(value.value if isinstance(value, Unshared) else value, None)
         expected = own if own is not None else seen.occupant
         keep = partial(self.landing.keep, wanted, value, seen.beginning, recorder, lease, expected)
         computed = await way.operate(keep)

@@ -14,6 +14,7 @@ from cacheplus.exceptions import BadRecord, shown
 from cacheplus.recorder import Recorder, meet_stamps, meet_tags
 from cacheplus.store import Store, Stored
 from cacheplus.tags import Beginning, Tags, tag_names
+from cacheplus.uncommitted import uncommitted_tags
 
 _INCREMENT_TRIES = 64
 
@@ -111,9 +112,10 @@ class Operations:
         return {tag: stamp.token for tag, stamp in self.tags.standing(tags, known).items()}
 
     def _alive(self, found: Mapping[str, Found], standing: Mapping[str, bytes]) -> dict[str, Found]:
-        live = {}
+        live, uncommitted = {}, uncommitted_tags()
         for name, (record, stored) in found.items():
-            if all(standing.get(tag) == token for tag, token in record.stamps.items()):
+            is_current = all(standing.get(tag) == token for tag, token in record.stamps.items())
+            if is_current and uncommitted.isdisjoint(record.stamps):
                 meet_stamps(self.space, record.stamps)
                 live[name] = Found(record, stored)
         return live
@@ -211,9 +213,12 @@ class Operations:
         beginning: Beginning | None,
         recorder: Recorder | None,
     ) -> Record | None:
-        """A record of `value` with its stamps, or None where a tag was expired since the beginning."""
+        """A record of `value` with its stamps, or None where a tag was expired since the beginning.
+
+        Also None where the recorder met what must not be stored.
+        """
         inner, late = recorder.split(self.space) if recorder else ({}, set())
-        if recorder and recorder.torn:
+        if recorder and recorder.refusal:
             return None
         if not (tags or inner or late):
             return Record(value)

@@ -46,6 +46,14 @@ class Reason(StrEnum):
         "The view could see query parameters or cookies that the cache key leaves out, and may have reflected them.",
     )
 
+    # The tables that the view read.
+    UNCOMMITTED = "uncommitted", "The page shows a table that the transaction it is rendered in has changed."
+    SNAPSHOT = "snapshot", "The page was read in a transaction that is older than its rendering."
+    UNTRACKED = (
+        "untracked",
+        "A query of the view reads what is not tracked: a database view, a function, an unmanaged table.",
+    )
+
     # The response.
     STREAMING = "streaming", "The response is a stream, which passes through unread."
     STATUS = "status", "Responses of this status are not stored, unless an explicit lifetime or STATUSES permits it."

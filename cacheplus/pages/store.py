@@ -112,7 +112,7 @@ class PageStore:
             return Reason.VARIANTS
         record = await self._operations.record_of(store, page.pack(), ttl, tags, looked.beginning, recorder)
         if record is None:
-            return Reason.SUPERSEDED
+            return (recorder.refusal if recorder else None) or Reason.SUPERSEDED
         name, seal = self._place(key)
         failed = await store.write({name: self._operations.codec.encode(name, record, seal)}, ttl)
         if failed:

@@ -5,11 +5,13 @@ The middleware caches all of them. What a view adds is how long its page may liv
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
@@ -105,7 +107,7 @@ async def search(request: HttpRequest) -> HttpResponse:
 
 
 class PostsAPI(CacheMixin, View):
-    """All posts, newest first, as JSON."""
+    """All posts, newest first, as JSON. Staff may send a change of one: its `slug`, and the fields that differ."""
 
     cache_timeout = 300
     cache_tags = (POSTS,)
@@ -116,6 +118,16 @@ class PostsAPI(CacheMixin, View):
             {"posts": [_described(post, request) for post in posts]},
             headers={"Cache-Control": "max-age=0, s-maxage=300"},
         )
+
+    def post(self, request: HttpRequest) -> JsonResponse:
+        if not request.user.is_staff:
+            raise PermissionDenied
+        change = json.loads(request.body)
+        post = get_object_or_404(Post, slug=change.pop("slug", None))
+        for name in {"title", "lead", "body"} & change.keys():
+            setattr(post, name, change[name])
+        post.save()
+        return JsonResponse(_described(post, request))
 
 
 def _described(post: Post, request: HttpRequest) -> dict[str, Any]:
