@@ -57,6 +57,8 @@ def site() -> Site:
         sends_status=status is not None,
         sends_detail=status == "detail" or (status == "auto" and conf.is_debug()),
         expire=expire_view_cache if ours.expire_on_unsafe else None,
+        flight_lease=ours.flight_lease,
+        flight_wait=ours.flight_wait,
     )
 
 

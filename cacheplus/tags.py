@@ -130,6 +130,10 @@ class Tags:
         digest = blake2b(tag.encode(errors="surrogatepass"), digest_size=16).hexdigest()
         return self._name_of(f"tag.{digest}")
 
+    def service_name(self, key: str) -> str:
+        """The final name of something else that stands beside the stamps."""
+        return self._name_of(key)
+
     @property
     def fence_name(self) -> str:
         """The final name of the fence."""

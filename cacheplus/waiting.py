@@ -17,7 +17,7 @@ def may_block(flight: Flight | None) -> bool:
     Not within a transaction, whose locks the leader may need; not on an event loop, nor where the leader's own work for
     a thread could be meant for this one.
     """
-    if _runs_a_loop() or _is_in_transaction():
+    if runs_a_loop() or _is_in_transaction():
         return False
     if flight is not None and flight.thread == threading.get_ident():
         return False
@@ -29,7 +29,8 @@ def may_block(flight: Flight | None) -> bool:
     return is_own_thread and not (flight is not None and flight.is_task)
 
 
-def _runs_a_loop() -> bool:
+def runs_a_loop() -> bool:
+    """Whether this thread is that of a running event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -71,7 +71,7 @@ LAYERS = {
     ),
     "pages": Layer(
         ("pages", "pages.*", "fragments"),
-        (*_PURE, "basic", "store", "services", "backends", "tables"),
+        (*_PURE, "basic", "store", "services", "waiting", "backends", "tables"),
         (
             "django.core.cache",
             "django.core.exceptions",

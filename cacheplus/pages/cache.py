@@ -6,6 +6,7 @@ Nothing that the store does raises here: a fault is a miss, whatever the alias's
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,9 @@ from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
 from cacheplus.backends.base import BaseCache
+from cacheplus.backends.ways import Awaiting, Blocking, Way
 from cacheplus.faults import report
+from cacheplus.flights import Patience
 from cacheplus.http.cache_status import CacheStatus, Forward
 from cacheplus.http.facts import Personal
 from cacheplus.http.headers import Fields
@@ -33,13 +36,16 @@ from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
 from cacheplus.pages.page import StoredPage
 from cacheplus.pages.store import NOTHING_FOUND, Looked, PageStore, variant_of
+from cacheplus.pages.turns import Next, Turn, Turns
 from cacheplus.pages.visit import Visit
 from cacheplus.recorder import meet_tags
 from cacheplus.signals import page_served, page_stored
-from cacheplus.store import Store
+from cacheplus.store import Store, run
 
 T = TypeVar("T")
 Operation = Callable[[Store], Coroutine[Any, Any, T]]
+
+_SERVER_ERROR = 500
 
 # Set on an unsafe request once the pages that it put out of date are expired.
 _EXPIRED = "_cacheplus_expired"
@@ -72,8 +78,7 @@ class PageCache:
         """
         visit = Visit.begin(request, self.options, site, locale)
         if visit.address is not None:
-            cache = self.cache
-            self._receive(visit, cache.drive(self._looking(cache, visit, visit.address), None))
+            run(self._find(visit, Blocking(self.cache, tolerant=True)))
         return visit
 
     async def alook(self, request: HttpRequest, site: Site, locale: Locale | None = None) -> Visit:
@@ -84,9 +89,27 @@ class PageCache:
         else:
             visit = Visit.begin(request, self.options, site, locale)
         if visit.address is not None:
-            cache = self.cache
-            self._receive(visit, await cache.adrive(self._looking(cache, visit, visit.address), None))
+            await self._find(visit, Awaiting(self.cache, tolerant=True))
         return visit
+
+    async def _find(self, visit: Visit, way: Way) -> None:
+        """A hit, a turn to render the page, or neither: then one renders it though others do."""
+        patience = Patience(visit.site.flight_wait)
+        turns = Turns(self.cache, visit.site.flight_lease)
+        step: Turn | Next = Next.LOOK
+        address = visit.address
+        while step is Next.LOOK and address is not None:
+            self._receive(visit, await way.attempt(self._looking(self.cache, visit, address)))
+            looked, address = visit.looked, visit.address
+            # A variant that is not the first is nobody's turn.
+            if visit.hit is not None or address is None or looked is None or looked.occupants:
+                return
+            name = PageStore(self.cache).turn_name(address)
+            step = await turns.take(way, name, looked.turn, patience)
+        if isinstance(step, Turn):
+            visit.turn = step
+            # A response may be thrown away before it is rendered.
+            weakref.finalize(visit.request, step.end_here)
 
     def _looking(self, cache: BaseCache, visit: Visit, address: PageAddress) -> Operation[Looked]:
         return partial(PageStore(cache).look, address=address, request=visit.facts.fields, tags=visit.tags)
@@ -139,6 +162,8 @@ class PageCache:
         if page is not None:
             cache = self.cache
             self._kept(visit, page, cache.drive(self._keeping(cache, visit, page), Reason.FAULT))
+        if (ending := self._ending(visit, page, response)) is not None:
+            self.cache.drive(ending, None)
         visit.tell(response)
         return response
 
@@ -152,8 +177,19 @@ class PageCache:
         if page is not None:
             cache = self.cache
             self._kept(visit, page, await cache.adrive(self._keeping(cache, visit, page), Reason.FAULT))
+        if (ending := self._ending(visit, page, response)) is not None:
+            await self.cache.adrive(ending, None)
         visit.tell(response)
         return response
+
+    def _ending(self, visit: Visit, page: StoredPage | None, response: HttpResponseBase) -> Operation[bool] | None:
+        """What ends the visit's turn, if it has one."""
+        turn, visit.turn = visit.turn, None
+        if turn is None:
+            return None
+        turn.end_here()
+        # An error may be over in a moment; what may not be shared will not be in the next.
+        return turn.ending(may_be_shared=page is not None or response.status_code >= _SERVER_ERROR)
 
     def _outdated(self, visit: Visit, response: HttpResponseBase) -> tuple[str, ...]:
         """The URLs whose pages an unsafe request put out of date, unless a page cache further in has expired them."""

@@ -40,6 +40,8 @@ class Site:
     sends_detail: bool
     expire: Callable[[str], object] | None = None
     """Expires every copy of the page at a URL, after an unsafe request; None = leave them alone."""
+    flight_lease: float = 30.0
+    flight_wait: float = 5.0
 
     @property
     def session_cookies(self) -> frozenset[str]:

@@ -29,6 +29,8 @@ class Looked:
     occupants: Mapping[str, StoredPage] = field(default_factory=dict)
     """By method: the page that stands at the address itself, of whatever variant."""
     beginning: Beginning = NOTHING
+    turn: Stored | None = None
+    """What stands under the name of the turns of this page."""
 
 
 NOTHING_FOUND = Looked()
@@ -56,7 +58,8 @@ class PageStore:
         addresses = [address.with_method("GET"), *([address] if address.method == "HEAD" else [])]
         operations = self._operations
         names = [self._place(each.key()).name for each in addresses]
-        read = await store.read([*names, *operations.tags.names(tags)])
+        turn = self.turn_name(address)
+        read = await store.read([*names, turn, *operations.tags.names(tags)])
         occupants = {}
         for each in addresses:
             page, occupant = await self._selected(store, each, request, read)
@@ -64,7 +67,11 @@ class PageStore:
                 occupants[each.method] = occupant
             if page is not None:
                 return Looked(page, occupants)
-        return Looked(None, occupants, await operations.tags.begin(store, tags, read))
+        return Looked(None, occupants, await operations.tags.begin(store, tags, read), read.get(turn))
+
+    def turn_name(self, address: PageAddress) -> str:
+        """The final name under which the turns to render a page stand."""
+        return self._operations.tags.service_name(f"turn.{address.with_method('GET').key()}")
 
     async def _selected(
         self, store: Store, address: PageAddress, request: Fields, read: dict[str, Stored]

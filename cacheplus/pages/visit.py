@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
 
+from cacheplus.flights import leading
 from cacheplus.http.cache_status import CacheStatus, Forward
 from cacheplus.http.facts import Personal, RequestFacts, Rules
 from cacheplus.http.policy import may_lookup
@@ -23,6 +24,7 @@ from cacheplus.pages.hiding import hide_ignored, pass_on
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
 from cacheplus.pages.store import Looked
+from cacheplus.pages.turns import Turn
 from cacheplus.recorder import Recorder, recording
 
 
@@ -50,6 +52,8 @@ class Visit:
     late_tags: tuple[str, ...] = ()
     """Those that came with the response."""
     looked: Looked | None = None
+    turn: Turn | None = None
+    """The turn to render the page for all who wait for it."""
     recorder: Recorder | None = None
     has_token: bool = False
     """Whether the page holds a CSRF token of this visitor, in a place that is filled for each one."""
@@ -162,8 +166,12 @@ class Visit:
             self.saw_ignored_input = not hide_ignored(self.request, self.query, self.site.cookies)
         self.enter()
         try:
-            with recording() as self.recorder:
+            with recording() as self.recorder, leading(self.turn.flight) if self.turn else nullcontext():
                 yield
+        except BaseException:
+            if self.turn is not None:
+                self.turn.fail()
+            raise
         finally:
             self.leave()
 
