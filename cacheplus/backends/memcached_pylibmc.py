@@ -67,12 +67,19 @@ class Client(pylibmc.Client):  # type: ignore[misc]
         """The items that are there. If a server fails meanwhile, pylibmc brings what it has and does not tell."""
         if len(keys) > 1:
             try:
-                return super().get_multi(keys)
+                return self._asked_for(keys, super().get_multi(keys))
             except pylibmc.Error as error:
                 if not _is_damage(error):
                     raise
         items = ((key, self.get(key)) for key in keys)
         return {key: item for key, item in items if item is not None}
+
+    def _asked_for(self, keys: Sequence[str], items: dict[Any, Item]) -> dict[str, Item]:
+        """`items`. Raises ProtocolError if one has another key: the replies of this connection are not to be trusted."""
+        if items.keys() <= set(keys):
+            return items
+        self.disconnect_all()
+        raise pylibmc.ProtocolError("an item that nobody asked for")
 
     def _drop(self, name: bytes, error: pylibmc.Error) -> None:
         if not _is_damage(error):

@@ -320,6 +320,13 @@ def test_whatever_a_server_says_pymemcache_fails_in_one_way_and_in_time(faults, 
             cache.incr("key")
 
 
+def test_an_item_that_nobody_asked_for_is_a_fault_to_pylibmc_too(faults):
+    with scripted(GARBAGE["another key"]) as address:
+        cache = PyLibMCCache(address, {"OPTIONS": {"ON_FAULT": "miss", "SOCKET_TIMEOUT": 0.2}})
+        assert cache.get_many(["key", "other"]) == {}
+    assert [type(error).__name__ for error in faults] == ["ProtocolError"]
+
+
 # Forks
 
 
