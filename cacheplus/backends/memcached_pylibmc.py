@@ -75,7 +75,7 @@ class Client(pylibmc.Client):  # type: ignore[misc]
         return {key: item for key, item in items if item is not None}
 
     def _asked_for(self, keys: Sequence[str], items: dict[Any, Item]) -> dict[str, Item]:
-        """`items`. Raises ProtocolError if one has another key: the replies of this connection are not to be trusted."""
+        """`items`. Raises ProtocolError if one has another key: these replies are not to be trusted."""
         if items.keys() <= set(keys):
             return items
         self.disconnect_all()
