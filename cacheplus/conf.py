@@ -7,103 +7,18 @@ the run time and the system check judge it by that same rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from math import inf
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-# Takes what the site wrote and returns what is kept. Raises ValueError with what was expected.
-Rule = Callable[[Any], Any]
+from cacheplus import conf_rules
 
 
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ValueError("True or False")
-
-
-def _count(value: Any) -> int:
-    if type(value) is int and value >= 0:
-        return value
-    raise ValueError("a whole number, 0 or more")
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    """Names, in which `*` stands for any text."""
-    if not isinstance(value, list | tuple | set | frozenset) or not all(
-        isinstance(name, str) and name for name in value
-    ):
-        raise ValueError("a list of names, in which * stands for any text")
-    return tuple(dict.fromkeys(value))
-
-
-def _names_or_none(value: Any) -> tuple[str, ...] | None:
-    try:
-        return None if value is None else _names(value)
-    except ValueError as expected:
-        raise ValueError(f"None or {expected}") from None
-
-
-def _seconds(value: Any) -> float:
-    if type(value) in (int, float) and 0 < value < inf:
-        return float(value)
-    raise ValueError("a number of seconds above 0")
-
-
-def _wait(value: Any) -> float:
-    if type(value) in (int, float) and 0 <= value < inf:
-        return float(value)
-    raise ValueError("a number of seconds, 0 or more")
-
-
-def _meta_keys(value: Any) -> tuple[str, ...]:
-    """Names of headers as keys of `request.META`; a name with an underscore is such a key already."""
-    if not _is_names(value):
-        raise ValueError("a list of header names")
-    keys = (name if "_" in name else "HTTP_" + name.upper().replace("-", "_") for name in value)
-    return tuple(dict.fromkeys(keys))
-
-
-def _database(value: Any) -> str | None:
-    if value is None or (isinstance(value, str) and value):
-        return value
-    raise ValueError("None or an alias of DATABASES")
-
-
-def _one_of(*allowed: str | None) -> Rule:
-    def rule(value: Any) -> Any:
-        if (value is None or isinstance(value, str)) and value in allowed:
-            return value
-        raise ValueError("one of " + ", ".join(map(repr, allowed)))
-
-    return rule
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedTables:
-    """Which tables are tracked: those of managed models, with `include` and without `exclude` (tables or models)."""
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-
-def _tracked_tables(value: Any) -> TrackedTables | None:
-    if isinstance(value, bool):
-        return TrackedTables() if value else None
-    if isinstance(value, Mapping) and {*value} <= {"include", "exclude"} and all(map(_is_names, value.values())):
-        return TrackedTables(**{key: tuple(names) for key, names in value.items()})
-    raise ValueError('True, False, or {"include": [...], "exclude": [...]} with names of tables or "app.Model"')
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(name, str) and name for name in value)
-
-
-def _key(default: Any, rule: Rule, doc: str) -> Any:
+def _key(default: Any, rule: conf_rules.Rule, doc: str) -> Any:
     return field(default=default, metadata={"rule": rule, "doc": doc})
 
 
@@ -130,44 +45,44 @@ class Conf:
 
     ignore_query: tuple[str, ...] = _key(
         _TRACKING_PARAMETERS,
-        _names,
+        conf_rules.names,
         "Query parameters that make no difference to a page, as names with `*`: no part of the key, and hidden from "
         "the view.",
     )
     sort_query: bool = _key(
         True,
-        _boolean,
+        conf_rules.boolean,
         "Whether the order of the query parameters makes no difference to a page.",
     )
     ignore_cookies: tuple[str, ...] = _key(
         _ANALYTICS_COOKIES,
-        _names,
+        conf_rules.names,
         "Cookies that make no difference to a page, as names with `*`: no part of the key, and hidden from the view.",
     )
     vary_cookies: tuple[str, ...] | None = _key(
         None,
-        _names_or_none,
+        conf_rules.or_none(conf_rules.names),
         "The only cookies that make a difference to a page, as names with `*`. None: all but IGNORE_COOKIES.",
     )
 
     store_set_cookie: bool = _key(
         False,
-        _boolean,
+        conf_rules.boolean,
         "Whether the middleware stores a response that sets cookies, and replays them to whoever hits it.",
     )
     share_authenticated: bool = _key(
         False,
-        _boolean,
+        conf_rules.boolean,
         "Whether a page that used the session or the user is shared, one copy for each `Cookie` header it varies on.",
     )
     credentials: tuple[str, ...] = _key(
         ("Authorization", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token", "REMOTE_USER"),
-        _meta_keys,
+        conf_rules.meta_keys,
         "Headers that mark a request as personal. A name with an underscore is a key of `request.META`.",
     )
     expire_on_unsafe: bool = _key(
         True,
-        _boolean,
+        conf_rules.boolean,
         "Whether a successful POST, PUT, PATCH, DELETE or unknown method expires the pages of its own path, and of the "
         "path in `Location` and `Content-Location`.",
     )
@@ -183,60 +98,65 @@ class Conf:
             "X-Rewrite-URL",
             "X-HTTP-Method-Override",
         ),
-        _meta_keys,
+        conf_rules.meta_keys,
         "Headers that are part of the key of every page, because middleware or a view may read them without saying so "
         "in `Vary`. A name with an underscore is a key of `request.META`.",
     )
     cache_status: str | None = _key(
         "auto",
-        _one_of("auto", "detail", "plain", None),
+        conf_rules.one_of("auto", "detail", "plain", None),
         'The `Cache-Status` header: "detail" gives reasons, "plain" gives none, "auto" gives them under `DEBUG`, None '
         "sends no header.",
     )
     codings: tuple[str, ...] | None = _key(
         None,
-        _names_or_none,
+        conf_rules.or_none(conf_rules.names),
         "The content codings that the site produces; the key of a page that varies on `Accept-Encoding` knows no "
         "others. None: gzip where Django's GZipMiddleware is used, else br, deflate, gzip and zstd.",
     )
     max_variants: int = _key(
         64,
-        _count,
+        conf_rules.count,
         "How many pages are kept of one URL for different values of the headers that its `Vary` names.",
     )
     max_queries: int = _key(
         256,
-        _count,
+        conf_rules.count,
         "How many pages are kept of one path for all of its query strings.",
     )
     prefix_depth: int = _key(
         3,
-        _count,
+        conf_rules.count,
         "How many levels above a page `expire_view_cache(path, prefix=True)` can be called and still reach it.",
+    )
+    max_without_cache: int | None = _key(
+        None,
+        conf_rules.or_none(conf_rules.count),
+        "How many pages a process makes at a time while their cache fails. What comes then is answered with 503.",
     )
     flight_lease: float = _key(
         30,
-        _seconds,
+        conf_rules.seconds,
         "Seconds after which a computation that has not ended may be begun by another process.",
     )
     flight_wait: float = _key(
         5,
-        _wait,
+        conf_rules.wait,
         "Seconds for which one waits at most for what another computes. Then one computes as well; 0 never waits.",
     )
-    track_tables: TrackedTables | None = _key(  # noqa: RUF009 - as all others
+    track_tables: conf_rules.TrackedTables | None = _key(  # noqa: RUF009 - as all others
         False,
-        _tracked_tables,
+        conf_rules.tracked_tables,
         "Whether pages, fragments and computed values expire when a table that they were made from is written.",
     )
     cache_table_database: str | None = _key(
         None,
-        _database,
+        conf_rules.database,
         "The database of the cache tables, for `CacheRouter`. None leaves them to the next router.",
     )
     cache_table_replica: str | None = _key(
         None,
-        _database,
+        conf_rules.database,
         "The database from which the cache tables are read, for `CacheRouter`. None reads where they are written.",
     )
 

@@ -54,6 +54,7 @@ def site() -> Site:
         codings=codings,
         csrf_cookie=str(conf.setting("CSRF_COOKIE_NAME")),
         prefix_depth=ours.prefix_depth,
+        most_without_cache=ours.max_without_cache,
         sends_status=status is not None,
         sends_detail=status == "detail" or (status == "auto" and conf.is_debug()),
         expire=expire_view_cache if ours.expire_on_unsafe else None,

@@ -46,7 +46,9 @@ LAYERS = {
     "exceptions": Layer(("exceptions",)),
     "http": Layer(("http", "http.*"), ("exceptions",)),
     "codecs": Layer(("codecs", "codecs.*"), ("exceptions",), lazy=("msgpack", "zstandard", "lz4")),
-    "conf": Layer(("conf",), (*_PURE, "basic"), ("django.conf", "django.core.exceptions", "django.core.signals")),
+    "conf": Layer(
+        ("conf", "conf_rules"), (*_PURE, "basic"), ("django.conf", "django.core.exceptions", "django.core.signals")
+    ),
     "basic": Layer(("signals", "url"), _PURE, ("django.dispatch", "django.core.exceptions")),
     # The protocol that services know a backend by, and what becomes of its faults.
     "store": Layer(("store", "boundary", "health", "breaker", "owed", "faults"), (*_PURE, "conf", "basic")),

@@ -35,6 +35,7 @@ from cacheplus.pages.facts import Locale, carries, look_again, response_facts
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
 from cacheplus.pages.page import StoredPage
+from cacheplus.pages.shedding import Refused, places, refusal
 from cacheplus.pages.store import NOTHING_FOUND, Looked, PageStore, variant_of
 from cacheplus.pages.turns import Next, Turn, Turns
 from cacheplus.pages.visit import Visit
@@ -125,6 +126,15 @@ class PageCache:
             looked = None
         if looked is None:
             visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
+            self._shed(visit)
+
+    def _shed(self, visit: Visit) -> None:
+        """Give the visit a place among those that make pages without the cache, or the answer that there is none."""
+        try:
+            visit.place = places.take(visit.request, visit.site.most_without_cache)
+        except Refused:
+            visit.hit = refusal()
+            visit.tell(visit.hit)
 
     def _judge(self, visit: Visit, looked: Looked) -> None:
         """A hit, or the reason why the view is asked."""

@@ -38,6 +38,8 @@ class Site:
     limits: Limits
     sends_status: bool
     sends_detail: bool
+    most_without_cache: int | None = None
+    """How many pages are made at the same time while their cache fails; None = any number."""
     expire: Callable[[str], object] | None = None
     """Expires every copy of the page at a URL, after an unsafe request; None = leave them alone."""
     flight_lease: float = 30.0

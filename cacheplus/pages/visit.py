@@ -23,6 +23,7 @@ from cacheplus.pages.facts import Locale, Watch, address_of, request_facts
 from cacheplus.pages.hiding import hide_ignored, pass_on
 from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
+from cacheplus.pages.shedding import places
 from cacheplus.pages.store import Looked
 from cacheplus.pages.turns import Turn
 from cacheplus.recorder import Recorder, recording
@@ -57,6 +58,8 @@ class Visit:
     recorder: Recorder | None = None
     has_token: bool = False
     """Whether the page holds a CSRF token of this visitor, in a place that is filled for each one."""
+    place: int | None = None
+    """Among those that make a page because their cache fails."""
     disguise: Disguise = field(init=False)
     hit: HttpResponse | None = None
     """The answer that the cache gave itself: nothing of it is to be stored."""
@@ -173,6 +176,7 @@ class Visit:
                 self.turn.fail()
             raise
         finally:
+            places.give_back(self.place)
             self.leave()
 
 

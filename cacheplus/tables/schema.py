@@ -13,7 +13,8 @@ from django.apps import apps
 from django.core.cache import caches
 from django.core.cache.backends.db import BaseDatabaseCache
 
-from cacheplus.conf import TrackedTables, conf, setting
+from cacheplus.conf import conf, setting
+from cacheplus.conf_rules import TrackedTables
 from cacheplus.tables.sql import Statement, read, shorten
 
 logger = logging.getLogger("cacheplus")
