@@ -76,7 +76,21 @@ class Conf:
         "Whether a page that used the session or the user is shared, one copy for each `Cookie` header it varies on.",
     )
     credentials: tuple[str, ...] = _key(
-        ("Authorization", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token", "REMOTE_USER"),
+        (
+            "Authorization",
+            "Proxy-Authorization",
+            "X-Api-Key",
+            "X-Auth-Token",
+            "X-Forwarded-User",
+            "X-Remote-User",
+            "X-Auth-Request-User",
+            "X-Amzn-Oidc-Data",
+            "X-Goog-Iap-Jwt-Assertion",
+            "X-Ms-Client-Principal",
+            "Cf-Access-Jwt-Assertion",
+            "REMOTE_USER",
+            "SSL_CLIENT_S_DN",
+        ),
         conf_rules.meta_keys,
         "Headers that mark a request as personal. A name with an underscore is a key of `request.META`.",
     )

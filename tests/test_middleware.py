@@ -295,6 +295,19 @@ def test_anonymous_only_asks_for_the_user_and_keeps_away_from_members():
         assert is_hit(visitor().get("/"))
 
 
+@pytest.mark.django_db
+def test_anonymous_only_takes_whoever_has_a_session_for_a_member_where_nobody_knows_yet():
+    page = Page()
+    with serve(page, "one line", SESSION, AUTH, CACHE_MIDDLEWARE_ANONYMOUS_ONLY=True):
+        visitor().get("/")
+        assert is_hit(visitor(csrftoken="x" * 32).get("/"))
+        member = Client()
+        member.force_login(User.objects.create(username="ann"))
+        for number in (2, 3):
+            assert member.get("/").content == f"run {number}".encode()
+        assert is_hit(visitor().get("/"))
+
+
 class TestLayers:
     def test_both_render_once_and_expire_together(self, shape, ask):
         page = Page()

@@ -101,10 +101,14 @@ def request_facts(
     cookies: CookieRules,
     codings: tuple[str, ...],
     visitor_cookies: frozenset[str],
+    session_cookies: frozenset[str],
     asks_user: bool,
     is_excluded: bool,
 ) -> RequestFacts:
-    """What the policy needs of `request`. Whether the visitor is logged in is found out only if `asks_user`."""
+    """What the policy needs of `request`. Whether the visitor is logged in is found out only if `asks_user`.
+
+    Where no middleware has told yet who it is, somebody with a session counts as logged in.
+    """
     has_visitor_cookie = carries(request, visitor_cookies)
     return RequestFacts(
         method=request.method or "",
@@ -112,7 +116,7 @@ def request_facts(
         has_body=_has_body(request.META),
         credentials=tuple(name for name in credentials if name != "HTTP_AUTHORIZATION" and request.META.get(name)),
         has_visitor_cookie=has_visitor_cookie,
-        is_authenticated=asks_user and has_visitor_cookie and is_authenticated(request),
+        is_authenticated=asks_user and carries(request, session_cookies) and is_authenticated(request, default=True),
         is_excluded=is_excluded,
     )
 
@@ -127,11 +131,11 @@ def _has_body(meta: dict[str, Any]) -> bool:
     return meta.get("CONTENT_LENGTH") not in (None, "", "0", 0) or "HTTP_TRANSFER_ENCODING" in meta
 
 
-def is_authenticated(request: HttpRequest) -> bool:
-    """Whether the visitor is logged in. That we look does not count as a look of the view."""
+def is_authenticated(request: HttpRequest, *, default: bool = False) -> bool:
+    """Whether the visitor is logged in; `default` where nobody knows. Our look is none of the view's."""
     user = getattr(request, "user", None)
     if user is None:
-        return False
+        return default
     session = getattr(request, "session", None)
     accessed = getattr(session, "accessed", False)
     try:

@@ -78,6 +78,7 @@ class Visit:
             credentials=site.credentials,
             cookies=site.cookies,
             codings=site.codings,
+            session_cookies=site.session_cookies,
             # Where tokens are filled in, whoever has been given the cookie for them is nobody in particular yet.
             visitor_cookies=site.session_cookies if options.fill_csrf else site.cookies.visitor,
             asks_user=rules.anonymous_only,

@@ -33,7 +33,14 @@ requests = RequestFactory()
 
 def facts(request, credentials=("HTTP_X_API_KEY", "REMOTE_USER"), asks_user=False, **others):
     cookies = frozenset({"sessionid", "csrftoken", "messages"})
-    given = {"is_excluded": False, "visitor_cookies": cookies, "asks_user": asks_user, "codings": (), **others}
+    given = {
+        "is_excluded": False,
+        "visitor_cookies": cookies,
+        "asks_user": asks_user,
+        "codings": (),
+        "session_cookies": cookies,
+        **others,
+    }
     return request_facts(request, credentials=credentials, cookies=CookieRules(visitor=cookies), **given)
 
 
