@@ -14,11 +14,14 @@ from collections.abc import Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cacheplus.codecs.record import Record
 
 _TOKEN = 8
+# The part of a token that tells whose process made it.
+_MARK = 4
 _NOBODY = bytes(_TOKEN)
 # A lease is followed until its time; its trace stays, so that a computation that takes longer can still be stored.
 TRACE = 3600.0
@@ -39,7 +42,7 @@ class Lease(NamedTuple):
     @classmethod
     def new(cls, seconds: float, root: bytes | None = None) -> Lease:
         """A lease of one's own for so many seconds, in succession to `root`."""
-        return cls(root or os.urandom(_TOKEN), os.urandom(_TOKEN), time.time() + seconds)
+        return cls(root or os.urandom(_TOKEN), owner_token(), time.time() + seconds)
 
     def opened(self, seconds: float) -> Lease:
         """The word left behind that what was computed may not be stored: for so long nobody waits for anybody."""
@@ -51,9 +54,9 @@ class Lease(NamedTuple):
         return self.owner == _NOBODY
 
     @property
-    def is_overdue(self) -> bool:
-        """Whether its owner has had its time."""
-        return self.until <= time.time()
+    def is_over(self) -> bool:
+        """Whether its owner has had its time, or is known to have ended without a word: the store failed."""
+        return self.until <= time.time() or is_orphaned(self.owner)
 
     @property
     def ttl(self) -> float:
@@ -122,6 +125,22 @@ def flight_of(owner: Hashable) -> Flight | None:
     with _lock:
         flight = _in_the_air.get(owner)
     return flight if flight is not None and flight.is_here else None
+
+
+def is_orphaned(owner: bytes) -> bool:
+    """Whether `owner` was made in this process by a flight that is in the air no more."""
+    return owner.startswith(_mark_of(os.getpid())) and flight_of(owner) is None
+
+
+def owner_token() -> bytes:
+    """A token for a flight of this process."""
+    return _mark_of(os.getpid()) + os.urandom(_TOKEN - _MARK)
+
+
+@lru_cache(maxsize=1)
+def _mark_of(_pid: int) -> bytes:
+    # Never decimal digits, which a store would take for a counter.
+    return b"\xcd" + os.urandom(_MARK - 1)
 
 
 @contextmanager

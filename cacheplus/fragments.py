@@ -28,10 +28,13 @@ class Fragment:
         self.key = make_template_fragment_key(name, vary_on)
         self._tags = (fragment_tag(name), fragment_tag(name, vary_on), *tags)
 
-    def render(self, cache: DjangoBaseCache, timeout: int | None, render: Render) -> str:
-        """The fragment from `cache`, or rendered and stored for `timeout` seconds. A fault of the cache is a miss."""
+    def render(self, cache: DjangoBaseCache, timeout: int | None, render: Render, stale: float = 0) -> str:
+        """The fragment from `cache`, or rendered and stored for `timeout` seconds. A fault of the cache is a miss.
+
+        For `stale` seconds more the old one is given, while `render` is called for the next in the background.
+        """
         if isinstance(cache, BaseCache):
-            return self._render_tagged(cache, timeout, render)
+            return self._render_tagged(cache, timeout, render, stale)
         text = cache.get(self.key)
         if text is None:
             text, may_be_stored = render()
@@ -39,12 +42,13 @@ class Fragment:
                 cache.set(self.key, text, timeout)
         return text
 
-    def _render_tagged(self, cache: BaseCache, timeout: int | None, render: Render) -> str:
+    def _render_tagged(self, cache: BaseCache, timeout: int | None, render: Render, stale: float) -> str:
         def compute() -> Any:
             text, may_be_stored = render()
             # A plain string needs no pickle.
             plain = str.__str__(text)
             return plain if may_be_stored else Unshared(plain)
 
-        text = cache.compute(cache.computing.wanted(self.key, compute, timeout, None, self._tags), tolerant=True)
+        wanted = cache.computing.wanted(self.key, compute, timeout, None, self._tags, stale=stale)
+        text = cache.compute(wanted, tolerant=True)
         return mark_safe(text) if isinstance(text, str) else render()[0]  # noqa: S308 - a template rendered it

@@ -155,6 +155,23 @@ class TestNobodyWaits:
         assert len(runs) == 9
         assert cache.get("key") is None
 
+    def test_for_a_flight_that_ended_without_a_word_because_the_store_failed(self):
+        class Forgetful(LocMemCache):
+            fails = True
+
+            def _swap(self, *args):
+                if self.fails:
+                    raise ConnectionError
+                return super()._swap(*args)
+
+        Forgetful.faults = (ConnectionError,)
+        cache = Forgetful(secrets.token_hex(8), {"OPTIONS": {"ON_FAULT": "miss"}})
+        assert cache.get_or_set("key", lambda: "first") == "first"
+        cache.fails = False
+        assert cache.get("key") is None
+        assert cache.get_or_set("key", lambda: "second") == "second"
+        assert cache.get("key") == "second"
+
 
 class TestWaiting:
     def test_ends_when_the_patience_does(self, cache):
@@ -226,7 +243,7 @@ class TestLease:
     def test_keeps_the_root_of_the_one_it_succeeds(self):
         first = Lease.new(-1)
         second = Lease.new(30, first.root)
-        assert (second.root, first.is_overdue, second.is_overdue) == (first.root, True, False)
+        assert (second.root, first.is_over) == (first.root, True)
         assert second.owner != first.owner
 
 

@@ -10,12 +10,15 @@ import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync
 from django.core.signals import request_finished, request_started
 from django.http import HttpResponse
+from django.template import TemplateSyntaxError, engines
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
 
+from cacheplus import expire_tags
 from cacheplus.backends.locmem import LocMemCache
 from cacheplus.signals import cache_error
 from cacheplus.testing.calls import at_once
+from tests.sites import TEMPLATES
 from tests.stores import CountingStore
 
 CACHE = LocMemCache(secrets.token_hex(8), {})
@@ -244,3 +247,51 @@ class TestInARequest:
         request_started.send(sender=None)
         request_finished.send(sender=None)
         assert "computed" not in SEEN
+
+
+TEMPLATE = (
+    "{% load cacheplus %}{% for name in names %}{% cache timeout part name tags='tag' stale=60 %}"
+    "{{ name }}{{ forloop.counter }}:{{ word }} {% endcache %}{% endfor %}"
+)
+
+
+def page(request):
+    template = engines["django"].from_string(TEMPLATE)
+    return Sent(template.render({"names": ["a", "b"], "word": WORDS[-1], "timeout": TIMEOUTS[-1]}, request))
+
+
+WORDS, TIMEOUTS = ["old"], [1]
+urlpatterns.append(path("fragments/", page))
+
+
+class TestFragments:
+    @pytest.fixture(autouse=True)
+    def served(self):
+        SEEN.clear()
+        entry = {"BACKEND": "cacheplus.backends.locmem.LocMemCache", "LOCATION": secrets.token_hex(8)}
+        settings = {"ROOT_URLCONF": __name__, "MIDDLEWARE": [], "TEMPLATES": TEMPLATES, "CACHES": {"default": entry}}
+        with override_settings(**settings):
+            yield
+
+    def test_the_old_text_is_given_and_the_new_one_made_after_the_response(self):
+        WORDS[:], TIMEOUTS[:] = ["old"], [1]
+        first = Client().get("/fragments/").content
+        time.sleep(1.1)
+        WORDS.append("new")
+        assert Client().get("/fragments/").content == first == b"a1:old b2:old "
+        # Each with the variables of its own round of the loop.
+        assert Client().get("/fragments/").content == b"a1:new b2:new "
+
+    def test_an_expiry_ends_the_old_text_too(self):
+        WORDS[:], TIMEOUTS[:] = ["old"], [1]
+        Client().get("/fragments/")
+        time.sleep(1.1)
+        WORDS.append("new")
+        expire_tags("tag")
+        assert Client().get("/fragments/").content == b"a1:new b2:new "
+
+    @pytest.mark.parametrize("stale", ["-1", "'soon'", "None", "nothing"])
+    def test_a_window_that_is_no_number_is_refused(self, stale):
+        template = f"{{% load cacheplus %}}{{% cache 60 part stale={stale} %}}x{{% endcache %}}"
+        with pytest.raises(TemplateSyntaxError, match="which is no number of seconds"):
+            engines["django"].from_string(template).render({})

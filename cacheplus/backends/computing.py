@@ -89,7 +89,7 @@ class Computing:
         if wanted.times.is_over:
             return await self._compute(way, wanted, seen, None)
         lease = seen.lease
-        if lease is None or lease.is_overdue:
+        if lease is None or lease.is_over:
             return await self._lead(way, wanted, seen)
         if lease.is_open or leads(self.subject(wanted)):
             return await self._compute(way, wanted, seen, lease)
@@ -122,7 +122,7 @@ class Computing:
                 now = await way.operate(partial(self.landing.see, wanted))
                 if now is None or now.found is not None:
                     return self._seen_landing(flight, now)
-                if now.lease != lease or lease.is_overdue:
+                if now.lease != lease or lease.is_over:
                     return None
         return None if not is_first else await self._compute(way, wanted, seen, lease)
 

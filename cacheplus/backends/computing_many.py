@@ -61,7 +61,7 @@ class ComputingMany:
 
     @staticmethod
     def _is_free(seen: Seen) -> bool:
-        return seen.lease is None or seen.lease.is_overdue
+        return seen.lease is None or seen.lease.is_over
 
     async def _see(self, store: Store) -> dict[Any, Seen]:
         return await self._landing.see_many(self._wanted, store)

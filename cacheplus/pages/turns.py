@@ -6,7 +6,6 @@ that ends without a word, with its process, ends with its lease.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from enum import Enum, auto
@@ -15,7 +14,7 @@ from typing import Any
 
 from cacheplus.backends.base import BaseCache
 from cacheplus.backends.ways import Way
-from cacheplus.flights import Flight, Patience, airborne, flight_of, leads
+from cacheplus.flights import Flight, Patience, airborne, flight_of, is_orphaned, leads, owner_token
 from cacheplus.requests import in_thread
 from cacheplus.store import Store, Stored
 from cacheplus.waiting import runs_a_loop
@@ -40,7 +39,7 @@ class Turn:
     def __init__(self, cache: BaseCache, name: str, *, is_task: bool) -> None:
         self.cache = cache
         self.name = name
-        self.token = b"\xcd" + os.urandom(8)
+        self.token = owner_token()
         self.flight = Flight(subject_of(cache, name), None, is_task=is_task)
         self._here = ExitStack()
         self._here.enter_context(airborne(self.flight, self.token))
@@ -84,15 +83,20 @@ class Turns:
         """A turn for the page whose turns go by `name`, where `seen` stood a moment ago."""
         if leads(subject_of(self._cache, name)) or seen == OPEN:
             return Next.RENDER
-        if seen is None:
+        if seen is None or (isinstance(seen, bytes) and is_orphaned(seen)):
             turn = Turn(self._cache, name, is_task=way.is_task)
-            if await way.attempt(lambda store: store.add(name, turn.token, self._lease)):
+            if await way.attempt(partial(self._begin, turn, seen)):
                 return turn
             turn.end_here()
             seen = await self._standing(way, name)
         if not isinstance(seen, bytes) or seen == OPEN:
             return Next.RENDER
         return await self._follow(way, name, seen, patience)
+
+    async def _begin(self, turn: Turn, seen: Stored | None, store: Store) -> bool:
+        if seen is None:
+            return await store.add(turn.name, turn.token, self._lease)
+        return await store.swap(turn.name, seen, turn.token, self._lease)
 
     async def _standing(self, way: Way, name: str) -> Stored | None:
         return (await way.attempt(lambda store: store.read([name])) or {}).get(name)

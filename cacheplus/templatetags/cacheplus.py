@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from copy import copy, deepcopy
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
@@ -19,7 +21,7 @@ from cacheplus.tags import tag_names
 register = Library()
 
 _FRAGMENTS_ALIAS = "template_fragments"
-_KEYWORDS = ("using", "tags")
+_KEYWORDS = ("using", "tags", "stale")
 # A key of `request.META`, set by Django when somebody asks for the token.
 _TOKEN_USED = "CSRF_COOKIE_NEEDS_UPDATE"  # noqa: S105 - no token
 
@@ -27,7 +29,10 @@ logger = logging.getLogger("cacheplus")
 
 
 class CacheNode(Node):
-    """`{% cache timeout name [vary...] [tags=names] [using="alias"] %}`; the timeout is seconds, None for ever."""
+    """`{% cache timeout name [vary...] [tags=names] [stale=seconds] [using="alias"] %}`.
+
+    The timeout is seconds, None for ever.
+    """
 
     def __init__(
         self,
@@ -52,7 +57,10 @@ class CacheNode(Node):
         if missing:
             _warn_of_missing(_template_of(self), self.fragment_name, missing[0])
             return self._render_now(context)[0]
-        return fragment.render(cache, timeout, lambda: self._render_now(context))
+        stale = self._stale(context)
+        # What is rendered later finds what stood here, and not what the template has put there since.
+        here = _as_it_is(context) if stale else context
+        return fragment.render(cache, timeout, lambda: self._render_now(here), stale)
 
     def _render_now(self, context: Context) -> tuple[str, bool]:
         """The text, and whether it may be stored: not with a CSRF token in it, which is one visitor's own."""
@@ -83,6 +91,16 @@ class CacheNode(Node):
         except (ValueError, TypeError) as error:
             raise TemplateSyntaxError(f'"cache" tag got a non-integer timeout value: {timeout!r}') from error
 
+    def _stale(self, context: Context) -> float:
+        stale = _resolve(self.keywords["stale"], context) if "stale" in self.keywords else 0
+        try:
+            seconds = float(stale)
+        except (ValueError, TypeError):
+            seconds = -1
+        if not 0 <= seconds < inf:
+            raise TemplateSyntaxError(f'"cache" tag got stale={stale!r}, which is no number of seconds.')
+        return seconds
+
     def _cache(self, context: Context) -> BaseCache:
         if "using" in self.keywords:
             alias = _resolve(self.keywords["using"], context)
@@ -104,6 +122,16 @@ class CacheNode(Node):
             return tag_names(tuple(names))
         except TypeError as error:
             raise TemplateSyntaxError(f'"cache" tag got tags={value!r}, which is no list of names: {error}') from error
+
+
+def _as_it_is(context: Context) -> Context:
+    """A copy that no loop goes on to change."""
+    copied = copy(context)
+    copied.dicts = [
+        {name: deepcopy(value) if name == "forloop" else value for name, value in each.items()}
+        for each in context.dicts
+    ]
+    return copied
 
 
 @lru_cache(maxsize=256)
@@ -156,7 +184,8 @@ def do_cache(parser: Parser, token: Token) -> CacheNode:
     Cache the contents of the block for so many seconds, None for ever, under a name.
 
     Further arguments make variants of it. `tags=` names, as a list or in one string with spaces between, with which it
-    expires; `using=` names an alias of CACHES. Both stand last::
+    expires; `stale=` says for how many seconds more the old text is given while a new one is made; `using=` names an
+    alias of CACHES. They stand last::
 
         {% load cacheplus %}
         {% cache 500 sidebar request.user.username tags="menu news" using="fragments" %}
