@@ -26,6 +26,9 @@ FOREVER = datetime.max.replace(microsecond=0)  # noqa: DTZ901
 _TRIES = 3
 # PostgreSQL takes a second to notice a deadlock. Whoever lets go of everything after half of the time ends it as well.
 _SLICES = 2
+# So long after a wait that was in vain nobody is waited for, or hardly: a page that stores a lot is late once.
+_STUCK_FOR = 1.0
+_LITTLE_PATIENCE = 0.01
 
 
 class _Kind(NamedTuple):
@@ -39,6 +42,7 @@ class _Kind(NamedTuple):
 _LOCKED = _Kind(frozenset(), frozenset(), ("database is locked", "table is locked"))
 _DEADLOCK = _Kind(frozenset({"40001", "40P01"}), frozenset({1213}), ())
 _WAITED = _Kind(frozenset({"55P03"}), frozenset(), ())
+_GAVE_UP = _Kind(_WAITED.states, frozenset({1205, 1969}), _LOCKED.texts)
 _NO_TABLE = _Kind(frozenset({"42P01"}), frozenset({1146}), ("no such table",))
 
 # A failed statement ruins a PostgreSQL transaction. A read can hardly fail once one has succeeded.
@@ -61,19 +65,31 @@ class Outcome(NamedTuple):
 class CacheTable:
     """The table `name` behind `connection`, which belongs to the current thread. `cache` is for messages.
 
-    `wait` is how many seconds a statement may wait for the locks of others.
+    `wait` is how many seconds a statement may wait for the locks of others, unless that was in vain a moment ago.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper, name: str, cache: str, wait: float) -> None:
         self.connection = connection
         self.name = name
         self.cache = cache
-        self.wait = wait
+        self._wait = wait
+        self._stuck_until = 0.0
+
+    @property
+    def wait(self) -> float:
+        """How many seconds to wait for others now."""
+        return min(self._wait, _LITTLE_PATIENCE) if self._is_stuck else self._wait
+
+    @property
+    def _is_stuck(self) -> bool:
+        return time.monotonic() < self._stuck_until
 
     @property
     def statements(self) -> Statements:
         """What can be said to it now. Raises NotSupportedError where the database has no upsert."""
-        return self._in_transaction if self.is_in_transaction else self._alone
+        if self.is_in_transaction:
+            return self._in_transaction
+        return self._hurried if self._is_stuck else self._alone
 
     @cached_property
     def _in_transaction(self) -> Statements:
@@ -81,7 +97,14 @@ class CacheTable:
 
     @cached_property
     def _alone(self) -> Statements:
-        dialect = replace(self._dialect, wait=db_patience.expression(self.connection, self.wait / _SLICES))
+        return self._bounded(self._wait)
+
+    @cached_property
+    def _hurried(self) -> Statements:
+        return self._bounded(min(self._wait, _LITTLE_PATIENCE))
+
+    def _bounded(self, wait: float) -> Statements:
+        dialect = replace(self._dialect, wait=db_patience.expression(self.connection, wait / _SLICES))
         return Statements(dialect, self.name, self.connection.ops.quote_name)
 
     @property
@@ -195,6 +218,14 @@ class CacheTable:
 
     def execute(self, statement: Statement) -> Outcome:
         """Run a statement; where it fails, the transaction that the request is in goes on."""
+        try:
+            return self._change(statement)
+        except DatabaseError as error:
+            if _says(error, _GAVE_UP):
+                self._stuck_until = time.monotonic() + _STUCK_FOR
+            raise
+
+    def _change(self, statement: Statement) -> Outcome:
         hurried = Statement(db_patience.prefix(self.connection, statement, self.wait) + statement.sql, statement.params)
         if not self.is_in_transaction:
             return self._insist(hurried)

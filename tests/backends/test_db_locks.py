@@ -1,5 +1,6 @@
 """The database store beside others who write: nothing is lost, and nobody waits for what may as well be left undone."""
 
+import random
 import threading
 import time
 from contextlib import contextmanager, nullcontext
@@ -127,6 +128,37 @@ class TestWaiting:
             assert patient.get("key") is None
             assert time.monotonic() - start < 5
         assert cache.get("key") == "theirs"
+
+    @pytest.mark.parametrize("is_inside", [False, True], ids=["alone", "in a transaction"])
+    def test_many_writes_wait_only_once(self, cache, database, is_inside):
+        """F3: a page of forty fragments is late by one wait and not by forty."""
+        patient = another(cache, ON_FAULT="miss")
+        cache.set("key", "old", 60)
+        with (
+            in_another_thread(database.alias, lambda: lock_row(another(cache), "key")),
+            transaction.atomic(using=database.alias) if is_inside else nullcontext(),
+        ):
+            start = time.monotonic()
+            for _ in range(40):
+                assert patient.touch("key", 60) is False
+            assert time.monotonic() - start < 5
+        assert patient.touch("key", 60) is True
+
+    @pytest.mark.parametrize("database", ["postgres", "mariadb"], indirect=True)
+    def test_transactions_that_cross_do_not_stop_one_another(self, cache, database):
+        """F18: four threads, two keys in any order; the figure for four seconds is five hundred."""
+        end = time.monotonic() + 4
+
+        def work(seed):
+            chance, own, done = random.Random(seed), another(cache, ON_FAULT="miss"), 0
+            while time.monotonic() < end:
+                with transaction.atomic(using=database.alias):
+                    for key in chance.sample(["a", "b"], 2):
+                        own.set(key, done, 60)
+                done += 1
+            return done
+
+        assert sum(at_once([partial(work, seed) for seed in range(4)])) > 150
 
     @pytest.mark.parametrize("database", ["postgres", "mariadb"], indirect=True)
     def test_a_site_may_say_how_long(self, cache, database):

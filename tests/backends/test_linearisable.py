@@ -69,7 +69,7 @@ def is_linearisable(threads):
         if state in seen:
             continue
         seen.add(state)
-        following = {number: events[at] for number, (events, at) in enumerate(zip(threads, places)) if at < len(events)}
+        following = {number: threads[number][at] for number, at in enumerate(places) if at < len(threads[number])}
         if not following:
             return True
         first_end = min(event.ended for event in following.values())
