@@ -151,7 +151,9 @@ def _expire_now(tags: list[str], alias: str | None, *, what: str) -> Expired:
     outcome = expire_everywhere(tags, alias)
     if outcome.failed:
         told = ", ".join(f"{name!r} ({type(error).__name__})" for name, error in outcome.failed.items())
-        return Expired(ok=False, message=f"{what} could not be expired on {told}.")
+        return Expired(
+            ok=False, message=f"{what} could not be expired on {told}; that is owed, and done as soon as it can be."
+        )
     if not outcome.stamps:
         return Expired(ok=False, message=f"{what}: nothing was stored since the last expiry.")
     return Expired(ok=True, message=f"{what} is expired on {', '.join(map(repr, outcome.aliases))}.")

@@ -25,6 +25,7 @@ from cacheplus import (
     expire_tags,
     expire_view_cache,
 )
+from cacheplus.backends.locmem import LocMemCache
 from cacheplus.decorators import cache_page
 from cacheplus.signals import tags_expired
 from tests.sites import Page, ProbedCache, layers, locmem, nobody_listens, probed, site, visitor
@@ -553,3 +554,30 @@ class TestOnChangeInTransactions:
             group.user_set.clear()
             fill(page, "/ann/")
         assert not is_cached(page, "/ann/")
+
+
+class AwayCache(LocMemCache):
+    """A shared store from which nothing can be removed."""
+
+    is_shared = True
+    is_thread_sensitive = True
+
+    def _remove(self, names):
+        raise ConnectionError("the server is gone")
+
+
+@pytest.mark.parametrize("on_fault", ["raise", "miss"])
+def test_a_fault_of_one_cache_is_told_and_not_taken_for_nothing_to_expire(on_fault, caplog):
+    away = {"BACKEND": f"{__name__}.AwayCache", "LOCATION": on_fault, "OPTIONS": {"ON_FAULT": on_fault}}
+    with site(CACHES={"default": locmem(), "away": away}):
+        for alias in ("default", "away"):
+            caches[alias].set("key", "old", tags=["tag"])
+        expired = expire_tags("tag")
+        assert not expired
+        assert expired.message.startswith("tag could not be expired on 'away' (ConnectionError)")
+        assert caches["default"].get("key") is None
+        assert caches["away"].get("key") is None
+        assert caches["away"].pending_removals > 0
+        for _ in range(10):
+            expire_tags("tag")
+        assert len(caplog.records) <= 1

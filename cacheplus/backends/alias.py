@@ -287,10 +287,13 @@ class CacheAlias(Primitives):
         return await self.computing.renewed(Awaiting(self, tolerant=True), wanted)
 
     def _gave_up(self, error: Exception, otherwise: U) -> U:
-        if not isinstance(error, (*self.faults, CacheUnavailable)):
-            # What the store raised was reported where it was met; this is something else, such as a value.
-            self.report_fault("operation", error)
+        self.report_unmet(error)
         return otherwise
+
+    def report_unmet(self, error: Exception) -> None:
+        """Report what ended an operation, unless it is a fault of the store, which was reported where it was met."""
+        if not isinstance(error, (*self.faults, CacheUnavailable)):
+            self.report_fault("operation", error)
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """The system check messages of this alias. It must not connect to anything."""
