@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
@@ -9,7 +11,7 @@ from django.db.backends.signals import connection_created
 from django.utils import timezone
 
 from cacheplus.http.reasons import Reason
-from cacheplus.recorder import recording
+from cacheplus.recorder import apart, recording
 from cacheplus.tables import schema as schemas
 from cacheplus.tables.schema import table_tag
 from cacheplus.tables.switch import switch_on, watches
@@ -266,7 +268,41 @@ class TestTransactions:
             TagFactory(name="b")
             self.by_somebody_else(self.keep_what_is_old)
 
+        # On commit, not only with the next statement.
+        assert not self.by_somebody_else(is_kept)
         assert computed() == 1
+
+    def test_a_transaction_that_went_back_to_a_savepoint_is_no_younger(self, tracked):
+        with transaction.atomic():
+            Tag.objects.exists()
+            with recording() as recorder:
+                with apart(), transaction.atomic():
+                    TagFactory()
+                    transaction.set_rollback(True)
+                list(Post.objects.all())
+
+        assert recorder.refusal is Reason.SNAPSHOT
+
+    def test_what_holds_an_old_fragment_is_old(self, tracked):
+        with transaction.atomic():
+            Tag.objects.exists()
+            with recording() as page, recording():
+                Tag.objects.exists()
+
+        assert page.refusal is Reason.SNAPSHOT
+
+    def test_who_waits_for_a_value_is_not_given_what_is_not_committed(self, tracked):
+        with ThreadPoolExecutor(1) as executor, transaction.atomic():
+            TagFactory()
+            waiting = []
+
+            def compute():
+                waiting.append(executor.submit(cache.get_or_set, "value", lambda: "committed"))
+                wait(waiting, timeout=0.3)
+                return Tag.objects.count()
+
+            assert cache.get_or_set("value", compute) == 1
+            assert waiting[0].result() == "committed"
 
     def test_the_hook_of_somebody_else_that_fails_loses_no_expiry(self, tracked):
         def fail():
@@ -325,8 +361,6 @@ class TestTransactions:
     @staticmethod
     def by_somebody_else(act):
         """In a thread without the context, and so outside of the transaction. It does not ask the database."""
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
         with ThreadPoolExecutor(1) as executor:
             return executor.submit(act).result()
 
