@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from django.core.checks import CheckMessage, Tags, register
 from django.core.checks.caches import E001
 
-from cacheplus.checks import aliases, locations, middleware, operations, settings, tables
+from cacheplus.checks import aliases, locations, middleware, operations, settings, tables, tracking
 from cacheplus.checks.locations import (
     check_cache_location_not_exposed,
     check_default_cache_is_configured,
@@ -43,6 +43,8 @@ _ALWAYS: tuple[Check, ...] = (
     middleware.check_alias,
     operations.check_clear,
     operations.check_session_faults,
+    tracking.check_names,
+    tracking.check_transactions,
     operations.check_cached_session_faults,
 )
 _DEPLOY: tuple[Check, ...] = (
