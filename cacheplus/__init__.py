@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         expire_view_cache,
     )
     from cacheplus.mixins import CacheMixin
+    from cacheplus.recall import memo
     from cacheplus.url import cache_url
     from cacheplus.utils import add_cache_tags
 
@@ -37,6 +38,7 @@ __all__ = [
     "expire_on_change",
     "expire_tags",
     "expire_view_cache",
+    "memo",
 ]
 
 _HOMES = {
@@ -51,6 +53,7 @@ _HOMES = {
     "expire_on_change": "cacheplus.invalidation",
     "expire_tags": "cacheplus.invalidation",
     "expire_view_cache": "cacheplus.invalidation",
+    "memo": "cacheplus.recall",
 }
 
 

@@ -8,7 +8,7 @@ awaits their `_a` twins. Both pass through the same fault boundary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from cacheplus.boundary import Boundary, Leaf
 from cacheplus.codecs.record import TOO_LARGE
 
 __all__ = ["FAULT_ANSWERS", "SERVICE_MARK", "Direct", "Leaf", "Native", "Store", "Stored", "run"]
+from cacheplus.recall import forget
 
 T = TypeVar("T")
 
@@ -35,6 +36,13 @@ class Store(Boundary, ABC):
     @abstractmethod
     async def _call(self, primitive: str, *args: Any) -> Any: ...
 
+    async def _change(self, names: Collection[str] | None, primitive: str, *args: Any) -> Any:
+        """`_call`, after which a memo has to ask for `names` again, for everything where it is None."""
+        try:
+            return await self._call(primitive, *args)
+        finally:
+            forget(names)
+
     async def read(self, names: Sequence[str]) -> dict[str, Stored]:
         """What is stored under `names`; absent and expired ones are left out."""
         return await self._call("read", names)
@@ -42,34 +50,34 @@ class Store(Boundary, ABC):
     async def write(self, items: Mapping[str, Stored], ttl: float | None) -> list[str]:
         """Store `items`; return the names that could not be stored."""
         if TOO_LARGE not in items.values():
-            return await self._call("write", items, ttl)
+            return await self._change(items, "write", items, ttl)
         refused = [name for name in items if self._is_refused("write", items[name])]
         rest = {name: stored for name, stored in items.items() if name not in refused}
-        return [*refused, *(await self._call("write", rest, ttl) if rest else ())]
+        return [*refused, *(await self._change(rest, "write", rest, ttl) if rest else ())]
 
     async def add(self, name: str, stored: Stored, ttl: float | None) -> bool:
         """Store under a free name: one winner, whoever calls at the same time."""
-        return not self._is_refused("add", stored) and await self._call("add", name, stored, ttl)
+        return not self._is_refused("add", stored) and await self._change((name,), "add", name, stored, ttl)
 
     async def add_many(self, items: Mapping[str, Stored], ttl: float | None) -> set[str]:
         """`add` for each item; return the names that were free."""
-        return await self._call("add_many", items, ttl)
+        return await self._change(items, "add_many", items, ttl)
 
     async def swap(self, name: str, expected: Stored, stored: Stored | None, ttl: float | None) -> bool:
         """Replace `expected`, or delete it where `stored` is None; False where something else stands there."""
-        return not self._is_refused("swap", stored) and await self._call("swap", name, expected, stored, ttl)
+        return not self._is_refused("swap", stored) and await self._change((name,), "swap", name, expected, stored, ttl)
 
     async def touch(self, name: str, ttl: float | None) -> bool:
         """Give what lives under `name` a new ttl; False where nothing does."""
-        return await self._call("touch", name, ttl)
+        return await self._change((name,), "touch", name, ttl)
 
     async def remove(self, names: Sequence[str]) -> int:
         """Delete `names`; return how many of them were there."""
-        return await self._call("remove", names)
+        return await self._change(names, "remove", names)
 
     async def increment(self, name: str, delta: int) -> int | None:
         """Add to a stored int, keeping its ttl; None where no plain int is stored."""
-        return await self._call("increment", name, delta)
+        return await self._change((name,), "increment", name, delta)
 
     async def ttl(self, name: str) -> float | None:
         """Seconds left, None for ever, 0 where nothing is stored."""
@@ -77,7 +85,7 @@ class Store(Boundary, ABC):
 
     async def clear(self, prefix: str | None) -> None:
         """Delete every name that begins with `prefix`, or everything where it is None."""
-        await self._call("clear", prefix)
+        await self._change(None, "clear", prefix)
 
 
 class Direct(Store):

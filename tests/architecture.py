@@ -51,7 +51,7 @@ LAYERS = {
     ),
     "basic": Layer(("signals", "url"), _PURE, ("django.dispatch", "django.core.exceptions")),
     # The protocol that services know a backend by, and what becomes of its faults.
-    "store": Layer(("store", "boundary", "health", "breaker", "owed", "faults"), (*_PURE, "conf", "basic")),
+    "store": Layer(("store", "recall", "boundary", "health", "breaker", "owed", "faults"), (*_PURE, "conf", "basic")),
     # Whether a thread may wait, and whose request it answers, are questions about its event loop and connections.
     "waiting": Layer(("waiting", "requests"), (*_BASIC, "services"), ("asgiref", "django.db", "django.core.signals")),
     "services": Layer(("tags", "flights", "recorder", "uncommitted", "stats", "locks"), _BASIC, isolated=True),

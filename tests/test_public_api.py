@@ -18,6 +18,7 @@ EXPECTED = {
     "expire_on_change",
     "expire_tags",
     "expire_view_cache",
+    "memo",
 }
 
 

@@ -14,6 +14,7 @@ from cacheplus.backends.operations import Found, Operations
 from cacheplus.backends.ways import Way
 from cacheplus.conf import conf
 from cacheplus.flights import Flight, Lease, Patience, airborne, flight_of, leading, leads, on_ones_own
+from cacheplus.recall import current_memo
 from cacheplus.recorder import apart, meet_recorded, meet_stamps, meet_tags, recording
 from cacheplus.store import Stored
 from cacheplus.tags import Beginning, tag_names
@@ -51,6 +52,10 @@ class Computing:
     async def value(self, way: Way, wanted: Wanted, patience: Patience | None = None) -> Any:
         """The value of `wanted`, stale only where its times permit."""
         patience = patience or Patience(wanted.times.wait)
+        if current_memo() is not None:
+            found = await way.operate(partial(self.landing.recalled, wanted))
+            if found is not None:
+                return found.record.value
         lost = 0
         while lost < _TRIES:
             seen = await way.operate(partial(self.landing.see, wanted))

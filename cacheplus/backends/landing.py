@@ -97,6 +97,13 @@ class Landing:
         """What stands now; after it a computation may begin."""
         return (await self.see_many({None: wanted}, store))[None]
 
+    async def recalled(self, wanted: Wanted, store: Store) -> Found | None:
+        """The fresh record that is known from the memo, or found for it."""
+        operations, place = self._operations, wanted.place
+        found = await operations.recall(store, [place], operations.tags.names(wanted.tags))
+        record = found.get(place.name)
+        return None if record is None or is_stale(record.record) else record
+
     async def see_many(self, wanted: Mapping[Any, Wanted], store: Store) -> dict[Any, Seen]:
         """`see` for several that have the same tags, in one batch."""
         operations, tags = self._operations, next(iter(wanted.values())).tags

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from cacheplus.codecs.record import TOO_LARGE, Record
 from cacheplus.exceptions import BadRecord, shown
+from cacheplus.recall import read_once
 from cacheplus.recorder import Recorder, meet_stamps, meet_tags
 from cacheplus.store import Store, Stored
 from cacheplus.tags import Beginning, Tags, tag_names
@@ -66,6 +67,18 @@ class Operations:
         self.on_expired = on_expired
 
     # Reading
+
+    async def recall(self, store: Store, places: Sequence[Place], also: Sequence[str] = ()) -> dict[str, Found]:
+        """The live records by name, from the memo where there is one."""
+        read = await read_once(store.leaf, store.read, [*(place.name for place in places), *also])
+        records = await self.records(store, places, read)
+        tags = [self.tags.name(tag) for record, _ in records.values() for tag in record.stamps]
+        unread = [name for name in tags if name not in read]
+        # None of them is left to be asked for; one that is not there is not asked for again.
+        known = (
+            {**dict.fromkeys(unread), **read, **(await read_once(store.leaf, store.read, unread))} if unread else read
+        )
+        return await self.living(store, records, read)
 
     async def find(
         self, store: Store, places: Sequence[Place], also: Sequence[str] = ()
@@ -127,7 +140,8 @@ class Operations:
 
     async def get(self, store: Store, key: Any, default: Any, version: Any) -> Any:
         """The value of `key`, or `default`."""
-        found = await self.find_one(store, self.place(key, version))
+        place = self.place(key, version)
+        found = (await self.recall(store, [place])).get(place.name)
         return default if found is None else found.record.value
 
     async def get_many(self, store: Store, keys: Iterable[Any], version: Any) -> dict[Any, Any]:
@@ -135,12 +149,13 @@ class Operations:
         places = {key: self.place(key, version) for key in keys}
         if not places:
             return {}
-        found, _ = await self.find(store, list(places.values()))
+        found = await self.recall(store, list(places.values()))
         return {key: found[name].record.value for key, (name, _) in places.items() if name in found}
 
     async def has_key(self, store: Store, key: Any, version: Any) -> bool:
         """Whether `key` has a value."""
-        return await self.find_one(store, self.place(key, version)) is not None
+        place = self.place(key, version)
+        return place.name in await self.recall(store, [place])
 
     async def ttl(self, store: Store, key: Any, version: Any) -> float | None:
         """Seconds left, None for ever, 0 where `key` has no value."""
