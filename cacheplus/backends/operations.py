@@ -75,9 +75,8 @@ class Operations:
         tags = [self.tags.name(tag) for record, _ in records.values() for tag in record.stamps]
         unread = [name for name in tags if name not in read]
         # None of them is left to be asked for; one that is not there is not asked for again.
-        known = (
-            {**dict.fromkeys(unread), **read, **(await read_once(store.leaf, store.read, unread))} if unread else read
-        )
+        if unread:
+            read = {**dict.fromkeys(unread), **read, **await read_once(store.leaf, store.read, unread)}
         return await self.living(store, records, read)
 
     async def find(
