@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cacheplus.invalidation import (
         aexpire_tags,
         aexpire_view_cache,
+        expire_changed,
         expire_fragment,
         expire_on_change,
         expire_tags,
@@ -34,6 +35,7 @@ __all__ = [
     "cache_page",
     "cache_url",
     "cached",
+    "expire_changed",
     "expire_fragment",
     "expire_on_change",
     "expire_tags",
@@ -49,6 +51,7 @@ _HOMES = {
     "cache_page": "cacheplus.decorators",
     "cache_url": "cacheplus.url",
     "cached": "cacheplus.decorators",
+    "expire_changed": "cacheplus.invalidation",
     "expire_fragment": "cacheplus.invalidation",
     "expire_on_change": "cacheplus.invalidation",
     "expire_tags": "cacheplus.invalidation",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from asgiref.sync import sync_to_async
 from django.db import connections, models, transaction
-from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.db.models.signals import m2m_changed, post_save, pre_delete
 from django.utils.functional import Promise
 
 from cacheplus import conf
@@ -142,7 +143,7 @@ def _expire(tags: list[str], alias: str | None, *, on_commit: bool, what: str) -
     expired = _expire_now(tags, alias, what=what)
     open_blocks = [each for each in connections.all(initialized_only=True) if each.in_atomic_block]
     for connection in open_blocks if on_commit else ():
-        # Another hook that raises must not lose this one, nor this one another.
+        # If it raises, the hooks of others are called all the same.
         transaction.on_commit(partial(_expire_now, tags, alias, what=what), using=connection.alias, robust=True)
     return expired
 
@@ -167,7 +168,7 @@ def expire_on_change(*watched: type[models.Model], paths: Names | None = None, t
 
     `paths` and `tags` are functions from the instance to one name or several; without either, the page at the
     instance's `get_absolute_url()` expires. Call it in `AppConfig.ready`. Bulk operations such as `update()` send no
-    signal: call `expire_tags` beside them.
+    signal: call `expire_changed` after them.
     """
     if not watched:
         raise TypeError("expire_on_change needs at least one model.")
@@ -176,9 +177,24 @@ def expire_on_change(*watched: type[models.Model], paths: Names | None = None, t
         if not isinstance(model, type) or not issubclass(model, models.Model):
             raise TypeError(f"expire_on_change takes model classes, not {model!r}.")
     watcher = _Watcher(watched, paths, tags)
-    for signal in (post_save, post_delete):
+    # A deletion is told of while what the names are made of is still there; it always has a commit to come.
+    for signal in (post_save, pre_delete):
         signal.connect(watcher.changed, weak=False)
     m2m_changed.connect(watcher.related, weak=False)
+    _watchers.append(watcher)
+
+
+def expire_changed(*changed: models.Model | Iterable[models.Model]) -> None:
+    """Expire what `expire_on_change` would, for instances that were changed without a signal.
+
+    Takes instances, and querysets and lists of them; all expire together. Call it after `update()` and the bulk calls,
+    and before a raw deletion.
+    """
+    instances = [each for given in changed for each in ([given] if isinstance(given, models.Model) else given)]
+    for instance in instances:
+        if not isinstance(instance, models.Model):
+            raise TypeError(f"expire_changed takes instances of models, not {instance!r}.")
+    _expire_for(watcher.tags_of(instance) for watcher in _watchers for instance in instances)
 
 
 class _Watcher:
@@ -191,18 +207,25 @@ class _Watcher:
 
     def changed(self, instance: models.Model, **_: Any) -> None:
         """Expire for `instance`. Nothing that the site's functions or the cache do makes the save fail."""
+        _expire_for([self.tags_of(instance)])
+
+    def tags_of(self, instance: models.Model) -> list[str]:
+        """The tags that expire when `instance` changes; what cannot be found out is logged and left out."""
         if not isinstance(instance, self._watched):
-            return
-        try:
-            if self._tags is not None:
-                expire_tags(*_listed(self._tags(instance)))
-            if self._paths is not None:
-                for path in _listed(self._paths(instance)):
-                    expire_view_cache(path)
-            elif self._tags is None:
-                expire_view_cache(instance)
-        except Exception:
-            logger.exception("What %s stands for could not be expired.", instance._meta.label)
+            return []
+        found: list[str] = []
+        with _logged(instance):
+            found.extend(tag_names(_listed(self._tags(instance))) if self._tags is not None else ())
+        with _logged(instance):
+            for path in self._paths_of(instance):
+                with _logged(instance):
+                    found.extend(_Target.of(path, None, None).page_tags(None))
+        return found
+
+    def _paths_of(self, instance: models.Model) -> Iterable[Any]:
+        if self._paths is not None:
+            return _listed(self._paths(instance))
+        return [instance] if self._tags is None else []
 
     def related(
         self,
@@ -218,32 +241,43 @@ class _Watcher:
         """Expire for both sides of a many-to-many relation. A `clear` is told of before it happens, too."""
         if action.startswith("pre_") and action != "pre_clear":
             return
-        self.changed(instance)
-        if not issubclass(model, self._watched):
-            return
-        others: Iterable[models.Model]
-        if pk_set is not None:
-            others = model._default_manager.using(using).filter(pk__in=pk_set)
-        else:
-            others = _still_related(instance, sender, model, reverse=reverse)
-        for other in others:
-            self.changed(other)
+        groups = [self.tags_of(instance)]
+        if issubclass(model, self._watched):
+            far = model._default_manager.using(using)
+            with _logged(instance):
+                others = far.filter(pk__in=pk_set) if pk_set is not None else _related(instance, sender, far, reverse)
+                groups.extend(self.tags_of(other) for other in others)
+        _expire_for(groups)
 
 
-def _still_related(
-    instance: models.Model, through: type[models.Model], model: type[models.Model], *, reverse: bool
+_watchers: list[_Watcher] = []
+
+
+def _related(
+    instance: models.Model, through: type[models.Model], far: models.QuerySet[Any], reverse: bool
 ) -> Iterable[models.Model]:
-    """The instances of `model` to which `instance` is related by the relation that goes through `through`."""
-    near = model if reverse else type(instance)
+    """Those of `far` to which `instance` is still related by the relation that goes through `through`."""
+    near = far.model if reverse else type(instance)
     for field in near._meta.many_to_many:
         if field.remote_field.through is through:
-            far: Iterable[models.Model] = (
-                model._default_manager.filter(**{field.name: instance.pk})
-                if reverse
-                else getattr(instance, field.name).all()
-            )
-            return far
+            return far.filter(**{field.name: instance.pk}) if reverse else getattr(instance, field.name).all()
     return ()
+
+
+def _expire_for(groups: Iterable[list[str]]) -> None:
+    """Expire the tags of all `groups` at once."""
+    tags = list(dict.fromkeys(tag for group in groups for tag in group))
+    if tags:
+        _expire(tags, None, on_commit=True, what=f"{len(tags)} tags")
+
+
+@contextmanager
+def _logged(instance: models.Model) -> Iterator[None]:
+    """Log what the block raises, and go on."""
+    try:
+        yield
+    except Exception:
+        logger.exception("What %s stands for could not be expired.", instance._meta.label)
 
 
 def _listed(names: str | Iterable[str]) -> list[str]:

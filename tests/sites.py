@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, ClassVar
 
-from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import URLPattern, URLResolver, clear_url_caches, path
@@ -77,7 +77,7 @@ def locmem(**params: Any) -> dict[str, Any]:
 @contextmanager
 def nobody_listens() -> Iterator[None]:
     """Let no receiver hear of changed models: those of the demonstration site know its pages, not these."""
-    signals = (post_save, post_delete, m2m_changed)
+    signals = (post_save, pre_delete, post_delete, m2m_changed)
     before = [signal.receivers for signal in signals]
     try:
         for signal in signals:

@@ -20,10 +20,12 @@ from django.utils.functional import lazystr
 from cacheplus import (
     aexpire_tags,
     aexpire_view_cache,
+    expire_changed,
     expire_fragment,
     expire_on_change,
     expire_tags,
     expire_view_cache,
+    invalidation,
 )
 from cacheplus.backends.locmem import LocMemCache
 from cacheplus.decorators import cache_page
@@ -421,8 +423,9 @@ class TestFragment:
 
 
 @pytest.fixture
-def on_change():
+def on_change(monkeypatch):
     """`expire_on_change` while nobody else listens; its receivers are gone after the test."""
+    monkeypatch.setattr(invalidation, "_watchers", [])
     with nobody_listens():
         yield expire_on_change
 
@@ -518,6 +521,79 @@ class TestOnChange:
             on_change(Group)
             Group.objects.create(name="kept")
         assert "auth.Group" in caplog.text
+
+    def test_names_that_are_gone_after_a_deletion_are_made_before_it(self, expired, on_change):
+        def tags(group):
+            return [f"member-{user}" for user in group.user_set.all()]
+
+        on_change(Group, tags=tags)
+        group = Group.objects.create(name="a")
+        group.user_set.add(User.objects.create(username="ann"))
+        expired.clear()
+
+        group.delete()
+
+        assert "member-ann" in expired
+
+    def test_one_path_that_cannot_be_used_loses_neither_the_others_nor_the_tags(self, expired, on_change, caplog):
+        on_change(Group, paths=lambda group: ["nowhere", "/p/"], tags=lambda group: ["groups"])
+
+        Group.objects.create(name="a")
+
+        assert set(expired) == {"groups", "page: /p/"}
+        assert "nowhere" in caplog.text
+
+    def test_tags_that_cannot_be_made_lose_no_path(self, expired, on_change, caplog):
+        on_change(Group, paths=lambda group: "/p/", tags=lambda group: "a" / group)
+
+        Group.objects.create(name="a")
+
+        assert set(expired) == {"page: /p/"}
+
+    def test_all_that_one_instance_stands_for_is_one_expiry(self, on_change):
+        with site(CACHES={"default": probed()}):
+            on_change(Group, paths=lambda group: ["/p/", "/q/"], tags=lambda group: ["a", "b"])
+            ProbedCache.reset()
+
+            Group.objects.create(name="a")
+
+            assert ProbedCache.calls.count("remove") == 1
+
+    def test_a_dead_cache_costs_no_save(self, on_change):
+        with site(CACHES={"default": probed()}):
+            on_change(Group, paths=lambda group: ["/p/"])
+            ProbedCache.reset(ConnectionError())
+            try:
+                Group.objects.create(name="kept")
+            finally:
+                ProbedCache.reset()
+        assert Group.objects.filter(name="kept").exists()
+
+    def test_after_bulk_operations_it_is_said_by_hand(self, expired, on_change):
+        on_change(Group, tags=lambda group: f"group-{group.name}")
+        on_change(User, tags=lambda user: "users")
+        Group.objects.bulk_create(Group(name=name) for name in ("a", "b"))
+        User.objects.bulk_create([User(username="ann")])
+        assert expired == []
+
+        expire_changed(Group.objects.all(), User.objects.get(), [Group(name="c")])
+
+        assert sorted(set(expired)) == ["group-a", "group-b", "group-c", "users"]
+
+    def test_what_was_changed_in_bulk_expires_at_once_together(self, on_change):
+        with site(CACHES={"default": probed()}):
+            on_change(Group, tags=lambda group: f"group-{group.name}")
+            Group.objects.bulk_create(Group(name=name) for name in ("a", "b", "c"))
+            ProbedCache.reset()
+
+            expire_changed(Group.objects.all())
+
+            assert ProbedCache.calls.count("remove") == 1
+
+    def test_what_is_no_instance_was_not_changed(self):
+        for wrong in ([1], ["blog"], [Group]):
+            with pytest.raises(TypeError, match="instances of models"):
+                expire_changed(wrong)
 
     def test_of_nothing_is_a_type_error(self):
         with pytest.raises(TypeError, match="at least one model"):

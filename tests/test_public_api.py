@@ -14,6 +14,7 @@ EXPECTED = {
     "cache_page",
     "cache_url",
     "cached",
+    "expire_changed",
     "expire_fragment",
     "expire_on_change",
     "expire_tags",

@@ -16,6 +16,7 @@ from cacheplus import (
     aexpire_view_cache,
     cache_page,
     cache_url,
+    expire_changed,
     expire_fragment,
     expire_on_change,
     expire_tags,
@@ -88,6 +89,7 @@ def expire(instance: object) -> None:
     assert_type(bool(expire_view_cache(instance, prefix=True, cache="default")), bool)
     expire_tags("news", "sport", cache="default")
     expire_fragment("sidebar", ["ann"], using="default")
+    expire_changed(Group(name="a"), Group.objects.all(), [User(username="ann")])
 
 
 async def aexpire() -> None:
