@@ -77,8 +77,10 @@ class Directory:
             yield Tally(lock)
         finally:
             # Closing it is not enough: a child that was forked meanwhile has it open too.
-            fcntl.flock(lock, fcntl.LOCK_UN)
-            os.close(lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            finally:
+                os.close(lock)
 
     def _acquire(self, place: Path, patience: float) -> int:
         deadline = time.monotonic() + patience
