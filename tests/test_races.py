@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 
 import pytest
@@ -11,7 +12,7 @@ from django.template import engines
 from django.template.response import TemplateResponse
 from django.urls import path
 
-from cacheplus import add_cache_tags, expire_fragment, expire_tags, expire_view_cache
+from cacheplus import add_cache_tags, cached, expire_fragment, expire_tags, expire_view_cache
 from cacheplus.decorators import cache_page
 from tests.sites import TEMPLATES, layers, site, visitor
 
@@ -188,3 +189,51 @@ def test_a_tag_that_is_added_after_the_expiry_that_concerns_it(shape):
             assert body() == str(data[0] - 1)
             assert body() == str(data[0])
             assert body() == str(data[0])
+
+
+STORES = {
+    "filebased": ("filebased.FileBasedCache", lambda request: str(request.getfixturevalue("tmp_path"))),
+    "lmdb": ("lmdb.LMDBCache", lambda request: str(request.getfixturevalue("tmp_path"))),
+    "redis": ("redis.RedisCache", lambda request: request.getfixturevalue("redis_server").url),
+    "memcached": ("memcached.PyMemcacheCache", lambda request: request.getfixturevalue("memcached_server").address),
+    "locmem": ("locmem.LocMemCache", lambda request: secrets.token_hex(8)),
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request):
+    backend, location = STORES[request.param]
+    prefix = secrets.token_hex(6)
+    return {"BACKEND": f"cacheplus.backends.{backend}", "LOCATION": location(request), "KEY_PREFIX": prefix}
+
+
+@pytest.mark.parametrize("is_used", [True, False], ids=["used before", "never used"])
+class TestEveryStore:
+    def rounds(self, store, slow, compute, *, is_used, routes=()):
+        with site(*routes, CACHES={"default": store}, TEMPLATES=TEMPLATES):
+            return stale_rounds(slow, compute, slow.expire, is_used=is_used)
+
+    def test_pages(self, store, is_used):
+        slow = Slow(lambda: expire_view_cache("/"))
+        routes = [path("", cache_page(300)(plain(slow)))]
+        assert self.rounds(store, slow, body, is_used=is_used, routes=routes) == 0
+
+    def test_fragments(self, store, is_used):
+        slow = Slow(lambda: expire_tags("news"))
+        assert self.rounds(store, slow, lambda: fragment(slow, ["news"]), is_used=is_used) == 0
+
+    @pytest.mark.parametrize("call", ["expire", "expire_all"])
+    def test_functions(self, store, is_used, call):
+        function = cached(300)(lambda: str(slow.read()))
+        slow = Slow(getattr(function, call))
+        assert self.rounds(store, slow, function, is_used=is_used) == 0
+
+    def test_values_with_tags(self, store, is_used):
+        slow = Slow(lambda: cache.expire_tags("news"))
+        compute = lambda: cache.get_or_set("key", lambda: str(slow.read()), tags=["news"])  # noqa: E731
+        assert self.rounds(store, slow, compute, is_used=is_used) == 0
+
+    def test_plain_keys(self, store, is_used):
+        slow = Slow(lambda: cache.delete("key"))
+        compute = lambda: cache.get_or_set("key", lambda: str(slow.read()))  # noqa: E731
+        assert self.rounds(store, slow, compute, is_used=is_used) == 0
