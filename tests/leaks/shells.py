@@ -37,6 +37,15 @@ def mixed(view: Any) -> Any:
     return Mixed.as_view()
 
 
+def awaited(view: Any) -> Any:
+    """The view as a coroutine, behind the decorator."""
+
+    async def coroutine(request: Any) -> Any:
+        return view(request)
+
+    return cache_page(300)(coroutine)
+
+
 class StrictDjangoLocMem(DjangoLocMemCache):
     """Django's local memory, as strict about keys as memcached."""
 
@@ -95,5 +104,6 @@ OURS = (
     Shell("pair", plain, "pair", False),
     Shell("one line", plain, "one line", False),
     Shell("cache_page", cache_page(300), "none", False),
+    Shell("cache_page, async", awaited, "none", False),
     Shell("CacheMixin", mixed, "none", False),
 )
