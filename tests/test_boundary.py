@@ -49,6 +49,12 @@ class Remote(Failing, LocMemCache):
     is_remote = True
 
 
+class NativeRemote(Remote):
+    """With an async client."""
+
+    is_native_async = True
+
+
 class Refusing(Remote):
     """As a server that is there and refuses."""
 
@@ -163,6 +169,53 @@ class TestAStoreThatIsLeftAlone:
         else:
             assert ask(cache) == answer
 
+    TWINS: ClassVar = {
+        "get": (("key", "default"), "default"),
+        "get_many": ((["key"],), {}),
+        "has_key": (("key",), False),
+        "ttl": (("key",), 0),
+        "set": (("key", "new"), None),
+        "set_many": (({"key": "new", "b": 1},), ["key", "b"]),
+        "add": (("free", "new"), False),
+        "touch": (("key",), False),
+        "delete": (("key",), False),
+        "delete_many": ((["key"],), None),
+        "clear": ((), None),
+        "expire_tags": (("tag",), 0),
+        "get_or_set": (("free", lambda: "computed"), "computed"),
+        "incr": (("key",), CacheFault),
+        "decr": (("key",), CacheFault),
+        "incr_version": (("key",), ValueError),
+    }
+
+    @pytest.mark.parametrize("kind", [Remote, NativeRemote], ids=["in a thread", "native"])
+    @pytest.mark.parametrize("call", TWINS)
+    async def test_answers_every_twin_by_its_kind(self, make, on_fault, call, kind):
+        arguments, answer = self.TWINS[call]
+        cache = make(kind)
+        twin = getattr(cache, f"a{call}")
+        cache.broken = PRIMITIVES
+        # While the faults are met, and when they are no longer waited for.
+        for _ in range(5):
+            if on_fault == "raise":
+                with pytest.raises(ConnectionError):
+                    await twin(*arguments)
+            elif isinstance(answer, type):
+                with pytest.raises(answer):
+                    await twin(*arguments)
+            else:
+                assert await twin(*arguments) == answer
+        assert cache.health.openings()
+
+    @pytest.mark.parametrize("kind", [Remote, NativeRemote], ids=["in a thread", "native"])
+    async def test_gives_no_task_a_lock(self, make, on_fault, kind):
+        cache = make(kind)
+        cache.broken = PRIMITIVES
+        for _ in range(5):
+            with pytest.raises(ConnectionError if on_fault == "raise" else LockNotAcquired):
+                async with cache.alock("key", wait=0.01):
+                    pytest.fail("entered without the lock")
+
     def test_is_the_same_for_all_that_use_it(self, make):
         first, second, other = make(Remote), make(Remote), make(Remote, KEY_POLICY="hash")
         first.broken = PRIMITIVES
@@ -195,6 +248,20 @@ class TestAStoreThatIsLeftAlone:
         cache.heal()
         assert cache.get("key") == "value"
         assert not cache.health.is_ailing
+
+    def test_owes_what_it_is_not_asked_for(self, make):
+        cache = make(Remote)
+        cache.set_many({"a": "old", "b": "old", "c": "old", "d": "old"})
+        cache.broken = PRIMITIVES
+        for _ in range(3):
+            attempt(cache.get, "d")
+        attempt(cache.set, "a", "new")
+        attempt(cache.delete, "b")
+        attempt(cache.add, "c", "new")
+        cache.broken = ()
+        assert cache.pending_removals == 2
+        cache.heal()
+        assert elsewhere(cache).get_many(["a", "b", "c", "d"]) == {"c": "old", "d": "old"}
 
     def test_is_not_one_that_answers_with_errors(self, make):
         cache = make(Refusing)
@@ -290,6 +357,7 @@ class TestAWriteThatFailed:
         attempt(cache.set, "key", "new")
         assert cache.get_many(["key", "other"]) == {"other": "value"}
         assert cache.ttl("key") == 0
+        assert run(Direct(cache).ttl(cache.make_key("key"))) == 0
         assert not cache.has_key("key")
         assert elsewhere(cache).get("key") == "old"
         cache.broken = ()
@@ -304,8 +372,20 @@ class TestAWriteThatFailed:
         attempt(cache.set, "key", "new")
         cache.broken = ("remove",)
         cache.set("key", "newer")
+        assert not cache.health.is_ailing
         assert cache.get("key") == "newer"
         assert cache.pending_removals == 0
+
+    def test_is_not_settled_by_one_that_was_refused(self, make, kind):
+        cache = make(kind)
+        cache.set("key", "old")
+        cache.broken = ("write", "remove")
+        attempt(cache.set, "key", "new")
+        cache.broken = ("remove",)
+        cache._write = lambda items, ttl: list(items)
+        assert run(Direct(cache).write({cache.make_key("key"): 5}, 60)) == [cache.make_key("key")]
+        assert cache.pending_removals == 1
+        assert cache.get("key") is None
 
     @pytest.mark.parametrize("name", ["add", "touch", "incr"])
     def test_does_not_let_the_old_value_decide(self, make, kind, name):
