@@ -1,4 +1,4 @@
-# The ways in: demo, test, lint, docs, suite, bench, test-matrix. Each makes its own virtual environment first.
+# The ways in: demo, test, lint, docs, suite, bench, soak, test-matrix. Each makes its own virtual environment first.
 
 PYTHON ?= python3
 DJANGO ?=
@@ -7,6 +7,7 @@ PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4
 SUITE_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 PAIRS ?= all
 TARGETS ?= test
 
@@ -16,13 +17,14 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 REQUIREMENTS = $(if $(DJANGO),"Django==$(DJANGO).*") --group dev
 WITHOUT_PYLIBMC = redis,memcached,lmdb,msgpack,zstd,lz4
 
-.PHONY: help demo test suite suite-databases bench lint docs test-matrix clean
+.PHONY: help demo test suite suite-databases bench soak lint docs test-matrix clean
 
 help:
 	@echo "make demo         a blog on cacheplus: filled, warmed, changed, served (DEMO_ARGS=--no-serve: not served)"
 	@echo "make test         the tests (PYTHON=python3.12 DJANGO=6.0 for another pair, PYTEST_ARGS=... for pytest)"
 	@echo "make suite        Django's own cache tests against cacheplus (SUITE_ARGS='--areas locmem')"
 	@echo "make bench        measures caches against each other (BENCH_ARGS='redis --only get')"
+	@echo "make soak         faults at full size, against the figures of the promise (SOAK_ARGS='redis --only partition')"
 	@echo "make lint         ruff and mypy"
 	@echo "make docs         the documentation, into build/docs"
 	@echo "make test-matrix  the tests on every pair of a Python that is here and a Django (PAIRS=ends: two of them)"
@@ -53,6 +55,9 @@ suite-databases: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+soak: $(INSTALLED)
+	$(BIN)/python -m tests.faults $(SOAK_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -130,10 +130,10 @@ def _memory() -> int:
 
 def _back(cache: Any) -> float:
     since = time.monotonic()
-    while (taken := time.monotonic() - since) < 10:
+    while time.monotonic() - since < 10:
         cache.set("key0", _value("key0"), 60)
         if cache.get("key0") == _value("key0"):
-            return taken
+            return time.monotonic() - since
         time.sleep(0.02)
     return float("inf")
 

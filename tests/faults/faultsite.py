@@ -56,9 +56,9 @@ class FaultySite:
     def hit_within(self, seconds: float, number: int = 0) -> float:
         """The seconds until a request is answered from the cache; infinite where none is."""
         since = time.monotonic()
-        while (passed := time.monotonic() - since) < seconds:
+        while time.monotonic() - since < seconds:
             if self.get(number).is_hit:
-                return passed
+                return time.monotonic() - since
             time.sleep(0.02)
         return float("inf")
 

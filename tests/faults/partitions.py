@@ -81,10 +81,10 @@ def _stored(cache: Any) -> bool:
 def _usable(cache: Any) -> float:
     """Seconds until the cache keeps what it is given."""
     since = time.monotonic()
-    while (passed := time.monotonic() - since) < 10:
-        cache.set("probe", passed, 300)
-        if cache.get("probe") == passed:
-            return passed
+    while time.monotonic() - since < 10:
+        cache.set("probe", since, 300)
+        if cache.get("probe") == since:
+            return time.monotonic() - since
         time.sleep(0.02)
     return float("inf")
 
