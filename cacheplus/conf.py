@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from cacheplus import conf_rules
+from cacheplus.http.rules import field_names, lifetimes, seconds, seconds_or_none
 
 
 def _key(default: Any, rule: conf_rules.Rule, doc: str) -> Any:
@@ -93,6 +95,41 @@ class Conf:
         ),
         conf_rules.meta_keys,
         "Headers that mark a request as personal. A name with an underscore is a key of `request.META`.",
+    )
+    statuses: Mapping[int, float | None] = _key(
+        MappingProxyType({}),
+        lifetimes,
+        "Seconds that a response of a status is kept that says nothing itself, by status; None = until it is expired.",
+    )
+    targeted_fields: tuple[str, ...] = _key(
+        ("CDN-Cache-Control",),
+        field_names,
+        "Response headers that speak to this cache in place of `Cache-Control`, the first one first.",
+    )
+    heuristic_freshness: bool = _key(
+        False,
+        conf_rules.boolean,
+        "Whether a response that says nothing but `Last-Modified` is kept for a tenth of its age, a day at most.",
+    )
+    honor_request_directives: bool = _key(
+        False,
+        conf_rules.boolean,
+        "Whether `Cache-Control` and `Pragma` of a request are obeyed, by which any visitor can bypass the cache.",
+    )
+    stale: float = _key(
+        0,
+        seconds,
+        "Seconds past its lifetime for which a page is served while it is being refreshed.",
+    )
+    stale_if_error: float = _key(
+        0,
+        seconds,
+        "Seconds past its lifetime for which a page is served in place of an error of its view.",
+    )
+    client_timeout: float | None = _key(
+        None,
+        seconds_or_none,
+        "Seconds that a client may keep its copy of a page of the middleware. None = as long as it is fresh here.",
     )
     expire_on_unsafe: bool = _key(
         True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from django.utils.cache import add_never_cache_headers, patch_cache_control, pat
 
 from cacheplus.functions import CachedCoroutineFunction, CachedFunction, FunctionOptions
 from cacheplus.pages.cache import PageCache
-from cacheplus.pages.options import PageOptions, TagSource
+from cacheplus.pages.options import PageOptions, TagSource, rules_given
 from cacheplus.pages.views import cached_view, check_request
 from cacheplus.recorder import Recorder, current
 from cacheplus.site import site
@@ -30,10 +30,13 @@ def cache_page(
     cache: str | None = None,
     key_prefix: str | None = None,
     client_timeout: float | None = None,
+    stale: float | None = None,
+    stale_if_error: float | None = None,
     tags: TagSource = (),
     public: bool = False,
     per_user: bool = False,
     anonymous_only: bool = False,
+    statuses: Mapping[int, float | None] | None = None,
     ignore_query: Collection[str] | None = None,
     condition: Callable[[HttpRequest], bool] | None = None,
     fill_csrf: bool = False,
@@ -42,10 +45,13 @@ def cache_page(
 
     - `cache` is an alias, "default" if None; `key_prefix` sets these pages apart.
     - `client_timeout`: seconds that a client may keep its copy, as long as the page is fresh here if None.
+    - `stale`: seconds past its lifetime for which a page is served while it is being refreshed, STALE if None.
+    - `stale_if_error`: likewise in place of an error of the view, STALE_IF_ERROR if None.
     - `tags`: names, or a function of request and response that gives them.
     - `public`: for everybody, whatever the view looks at and whatever credentials the request carries.
     - `per_user`: one page for each session, and one for all visitors without a session.
     - `anonymous_only`: neither serve nor store for a visitor who is logged in.
+    - `statuses`: seconds by status, for responses that are no success, such as `{404: 30}`; STATUSES if None.
     - `ignore_query`: query parameters that make no difference, in place of those of IGNORE_QUERY.
     - `condition`: a function of the request; where it says no, the cache stands aside.
     - `fill_csrf`: store a page with a form, and put a CSRF token of his own into it for each visitor.
@@ -62,7 +68,13 @@ def cache_page(
             alias=cache or DEFAULT_CACHE_ALIAS,
             key_prefix=key_prefix or "",
             layer="view",
-            given={"page_timeout": timeout, "public": public, "per_user": per_user, "anonymous_only": anonymous_only},
+            given={
+                "page_timeout": timeout,
+                "public": public,
+                "per_user": per_user,
+                "anonymous_only": anonymous_only,
+                **rules_given(stale=stale, stale_if_error=stale_if_error, statuses=statuses),
+            },
             client_timeout=client_timeout,
             tags=tags,
             condition=condition,

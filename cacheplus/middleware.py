@@ -7,8 +7,10 @@ that everything between them takes part in the key. `CacheMiddleware` alone stan
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -20,6 +22,7 @@ from cacheplus.http.facts import UNSET
 from cacheplus.pages.cache import PageCache
 from cacheplus.pages.client import restore
 from cacheplus.pages.options import PageOptions
+from cacheplus.pages.refresh import Beginning, Render, beginning_of
 from cacheplus.pages.visit import Visit
 from cacheplus.site import expected_locale, site
 
@@ -36,12 +39,14 @@ class _PageMiddleware(MiddlewareMixin):
     """What both halves know. The attributes are Django's, read on each request; seconds, None for ever."""
 
     page_timeout: float | None = None
+    client_timeout: float | None = None
 
     def __init__(self, get_response: GetResponse | AsyncGetResponse) -> None:
         super().__init__(get_response)
         self.cache_timeout = conf.page_seconds()
         self.key_prefix = conf.page_key_prefix()
         self.cache_alias = conf.page_alias()
+        self.client_timeout = conf.conf().client_timeout
 
     @property
     def cache(self) -> BaseCache:
@@ -55,7 +60,11 @@ class _PageMiddleware(MiddlewareMixin):
             "page_timeout": UNSET if self.page_timeout is None else self.page_timeout,
             "anonymous_only": conf.pages_anonymous_only(),
         }
-        return PageCache(PageOptions(alias=self.cache_alias, key_prefix=self.key_prefix, given=given))
+        return PageCache(
+            PageOptions(
+                alias=self.cache_alias, key_prefix=self.key_prefix, given=given, client_timeout=self.client_timeout
+            )
+        )
 
     def _remember(self, request: HttpRequest, visit: Visit) -> HttpResponseBase | None:
         """Leave the visit to the other half; the hit, if there is one."""
@@ -70,13 +79,17 @@ class UpdateCacheMiddleware(_PageMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Store the response of a visit that was no hit."""
         visit = _open_visit(request)
-        return _told_again(request, response) if visit is None else self._pages.finish(visit, response)
+        if visit is None:
+            return _told_again(request, response)
+        return visit.release(self._pages.finish(visit, response))
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
             return self.__acall__(request)
+        beginning = beginning_of(request)
         if not getattr(request, _FLAG, False):
-            return self.process_response(request, self.get_response(request))  # type: ignore[arg-type]
+            told = self.process_response(request, self.get_response(request))  # type: ignore[arg-type]
+            return self._refreshed_after(request, told, beginning, self)
         visit = _asked_by_hand(request, self._pages.look(request, site()))
         with visit.rendering():
             response = self.get_response(request)
@@ -84,6 +97,7 @@ class UpdateCacheMiddleware(_PageMiddleware):
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """The same, awaiting."""
+        beginning = beginning_of(request)
         if getattr(request, _FLAG, False):
             visit = _asked_by_hand(request, await self._pages.alook(request, site()))
             with visit.rendering():
@@ -91,7 +105,18 @@ class UpdateCacheMiddleware(_PageMiddleware):
         else:
             response = await self.get_response(request)  # type: ignore[misc]
         visit_now = _open_visit(request)
-        return _told_again(request, response) if visit_now is None else await self._pages.afinish(visit_now, response)
+        if visit_now is None:
+            response = _told_again(request, response)
+            return self._refreshed_after(request, response, beginning, async_to_sync(self.__acall__))
+        return visit_now.release(await self._pages.afinish(visit_now, response))
+
+    def _refreshed_after(
+        self, request: HttpRequest, response: HttpResponseBase, beginning: Beginning, render: Render
+    ) -> HttpResponseBase:
+        visit: Visit | None = getattr(request, _VISIT, None)
+        if visit is not None:
+            self._pages.refresh_after(visit, response, beginning, render)
+        return response
 
 
 class FetchFromCacheMiddleware(_PageMiddleware):
@@ -107,16 +132,19 @@ class FetchFromCacheMiddleware(_PageMiddleware):
         hit = self.process_request(request)
         if hit is not None:
             return hit
-        with getattr(request, _VISIT).rendering():
-            return self.get_response(request)
+        visit: Visit = getattr(request, _VISIT)
+        response = self._pages.ask(visit, partial(self.get_response, request))
+        visit.hold_conditions(response)
+        return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """The same, awaiting."""
-        hit = self._remember(request, await self._pages.alook(request, site()))
-        if hit is not None:
-            return hit
-        with getattr(request, _VISIT).rendering():
-            return await self.get_response(request)  # type: ignore[misc]
+        visit = await self._pages.alook(request, site())
+        if self._remember(request, visit) is not None:
+            return visit.hit  # type: ignore[return-value]
+        response: HttpResponseBase = await self._pages.aask(visit, partial(self.get_response, request))  # type: ignore[arg-type]
+        visit.hold_conditions(response)
+        return response
 
 
 class CacheMiddleware(UpdateCacheMiddleware, FetchFromCacheMiddleware):
@@ -156,20 +184,21 @@ class CacheMiddleware(UpdateCacheMiddleware, FetchFromCacheMiddleware):
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
             return self.__acall__(request)
+        beginning = beginning_of(request)
         hit = self.process_request(request)
         if hit is not None:
-            return hit
-        with getattr(request, _VISIT).rendering():
-            response = self.get_response(request)
-        return self.process_response(request, response)  # type: ignore[arg-type]
+            return self._refreshed_after(request, hit, beginning, self)
+        response = self._pages.ask(getattr(request, _VISIT), partial(self.get_response, request))
+        return self.process_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """The same, awaiting."""
+        beginning = beginning_of(request)
         visit = await self._pages.alook(request, site(), expected_locale(request))
-        if self._remember(request, visit) is not None:
-            return visit.hit  # type: ignore[return-value]
-        with visit.rendering():
-            response = await self.get_response(request)  # type: ignore[misc]
+        hit = self._remember(request, visit)
+        if hit is not None:
+            return self._refreshed_after(request, hit, beginning, async_to_sync(self.__acall__))
+        response = await self._pages.aask(visit, partial(self.get_response, request))  # type: ignore[arg-type]
         return await self._pages.afinish(visit, response)
 
 

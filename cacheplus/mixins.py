@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS
@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from cacheplus import conf
 from cacheplus.pages.cache import PageCache
 from cacheplus.pages.facts import carries, is_authenticated
-from cacheplus.pages.options import PageOptions
+from cacheplus.pages.options import PageOptions, rules_given
 from cacheplus.pages.views import cached_view
 from cacheplus.site import site
 
@@ -27,10 +27,13 @@ class CacheMixin:
     cache_alias: str | None = None
     cache_key_prefix: str | None = None
     cache_client_timeout: float | None = None
+    cache_stale: float | None = None
+    cache_stale_if_error: float | None = None
     cache_tags: Collection[str] = ()
     cache_public: bool = False
     cache_per_user: bool = False
     cache_fill_csrf: bool = False
+    cache_statuses: Mapping[int, float | None] | None = None
     cache_ignore_query: Collection[str] | None = None
 
     def get_cache_timeout(self) -> float | None:
@@ -68,6 +71,11 @@ class CacheMixin:
                     "page_timeout": self.get_cache_timeout(),
                     "public": self.cache_public,
                     "per_user": self.cache_per_user,
+                    **rules_given(
+                        stale=self.cache_stale,
+                        stale_if_error=self.cache_stale_if_error,
+                        statuses=self.cache_statuses,
+                    ),
                 },
                 client_timeout=self.cache_client_timeout,
                 tags=self.get_cache_tags(),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from functools import lru_cache
+from http import HTTPStatus
 
 from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.db import connections
 from django.http import HttpRequest
 from django.middleware.gzip import GZipMiddleware
 from django.middleware.locale import LocaleMiddleware
@@ -21,7 +24,12 @@ from cacheplus.pages.facts import Locale
 from cacheplus.pages.options import Site
 
 _ANY_CODING = ("br", "deflate", "gzip", "zstd")
+logger = logging.getLogger("django.request")
+
 _MESSAGES_COOKIE = "messages"
+
+# A page that was not asked for in an hour is cheaper to render again than to keep.
+_KEPT_FOR_REVALIDATION = 3600.0
 
 
 def site() -> Site:
@@ -35,6 +43,13 @@ def site() -> Site:
             share_authenticated=ours.share_authenticated,
             store_set_cookie=ours.store_set_cookie,
             codings=codings,
+            statuses=ours.statuses,
+            heuristic=ours.heuristic_freshness,
+            honor_request=ours.honor_request_directives,
+            targeted_fields=ours.targeted_fields,
+            stale=ours.stale,
+            stale_if_error=ours.stale_if_error,
+            revalidate_for=_KEPT_FOR_REVALIDATION,
         ),
         uses_i18n=conf.uses_i18n(),
         uses_tz=conf.uses_tz(),
@@ -60,7 +75,17 @@ def site() -> Site:
         expire=expire_view_cache if ours.expire_on_unsafe else None,
         flight_lease=ours.flight_lease,
         flight_wait=ours.flight_wait,
+        failed=_failed,
     )
+
+
+def _failed(request: HttpRequest, error: Exception) -> None:
+    """Log `error` as Django would, and roll back what its view did in the transaction of the request."""
+    extra = {"status_code": HTTPStatus.INTERNAL_SERVER_ERROR, "request": request}
+    logger.error("Internal Server Error: %s", request.path, exc_info=error, extra=extra)
+    for connection in connections.all(initialized_only=True):
+        if connection.settings_dict["ATOMIC_REQUESTS"] and connection.in_atomic_block:
+            connection.set_rollback(True)
 
 
 def expected_locale(request: HttpRequest) -> Locale:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from math import ceil, inf
 from typing import NamedTuple
@@ -152,10 +152,15 @@ class Tags:
         """What stands now, to be called before the computation; `found` is what a batched read already brought."""
         if found is None:
             found = await store.read(self.names(tags))
-        stored = found.get(self.fence_name)
-        fence = Fence.unpack(stored)
-        if fence is None:
-            fence = await self._first_fence(store, stored)
+        begun = self.begun(tags, found)
+        if begun.fence is not None:
+            return begun
+        fence = await self._first_fence(store, found.get(self.fence_name))
+        return replace(begun, fence=fence.token if fence else None)
+
+    def begun(self, tags: Collection[str], found: Mapping[str, Stored]) -> Beginning:
+        """What stood in what a batched read has `found`. Where that has no fence, no late tag will be believed."""
+        fence = Fence.unpack(found.get(self.fence_name))
         return Beginning(tuple(tags), self.standing(tags, found), fence.token if fence else None)
 
     async def _first_fence(self, store: Store, damaged: Stored | None) -> Fence | None:

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -52,3 +53,15 @@ def mariadb_database(mariadb_server, django_db_blocker) -> Iterator[BaseDatabase
     """A connection to MariaDB, known to Django as the alias "mariadb"."""
     with django_db_blocker.unblock(), connected("mariadb", mariadb_server.dsn) as connection:
         yield connection
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Let seconds pass."""
+    now, passed = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: now() + passed[0])
+
+    def later(seconds):
+        passed[0] += seconds
+
+    return later

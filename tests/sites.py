@@ -114,7 +114,8 @@ class Page:
     def __call__(self, request: HttpRequest, **kwargs: Any) -> Any:
         self.runs += 1
         response = self.answer(request, **kwargs)
-        if not response.streaming and getattr(response, "is_rendered", True) and not response.content:
+        is_whole = not response.streaming and getattr(response, "is_rendered", True) and response.status_code != 304
+        if is_whole and not response.content:
             response.content = f"run {self.runs}"
         return response
 

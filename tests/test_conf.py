@@ -58,6 +58,14 @@ def test_the_usual_credentials_are_known_without_a_setting():
         ("PREFIX_DEPTH", True, "0 or more"),
         ("CACHE_TABLE_DATABASE", "", "an alias of DATABASES"),
         ("CACHE_TABLE_REPLICA", 3, "an alias of DATABASES"),
+        ("STATUSES", {404: -1}, "such as {404: 30}"),
+        ("TARGETED_FIELDS", "CDN-Cache-Control", "a list of header names"),
+        ("STALE", None, "0 or more"),
+        ("STALE_IF_ERROR", -1, "0 or more"),
+        ("CLIENT_TIMEOUT", "5", "None or a number"),
+        ("HEURISTIC_FRESHNESS", 1, "True or False"),
+        ("HONOR_REQUEST_DIRECTIVES", None, "True or False"),
+        ("EXPIRE_ON_UNSAFE", None, "True or False"),
     ],
 )
 def test_a_bad_value_is_refused_with_the_way_out(key, value, way_out):

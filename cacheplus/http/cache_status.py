@@ -60,6 +60,11 @@ class CacheStatus:
         """The view was asked because a stored page could not, or was not to, be served."""
         return cls(forward=_FORWARDS.get(reason, Forward.BYPASS), detail=reason)
 
+    @classmethod
+    def stale(cls, reason: Reason) -> Self:
+        """The view was asked to confirm or replace a stored page; that it was simply too old needs no reason."""
+        return cls(_FORWARDS.get(reason, Forward.STALE), detail=None if reason is Reason.EXPIRED else reason)
+
     def not_stored(self, reason: Reason) -> Self:
         """This status, of a response that was not stored. The first reason stays: it led to the second."""
         return replace(self, stored=False, detail=self.detail or reason)

@@ -13,7 +13,7 @@ _LIST_OF_TAGS = re.compile(rf"[ \t,]*+(?:W/)?{_OPAQUE}(?:[ \t]*,[ \t,]*+(?:W/)?{
 
 # RFC 9110 §15.4.5: what a 304 repeats, because it may have changed since the client stored it.
 _SENT_WITH_304 = frozenset(
-    {"age", "cache-control", "content-location", "date", "etag", "expires", "last-modified", "vary"}
+    {"age", "cache-control", "cache-status", "content-location", "date", "etag", "expires", "last-modified", "vary"}
 )
 
 # RFC 9111 §3.2: they describe the stored body, which a 304 does not bring.
@@ -77,7 +77,9 @@ def confirmed(page: Fields, not_modified: Fields) -> Fields:
 
     `Age` and `Date` of the old exchange are gone: where the 304 has no `Date`, give the page one.
     """
-    news = not_modified.without(_OF_THE_BODY)
+    # It names the same page, and middleware may have weakened the stored one.
+    kept = {"etag"} if "ETag" in page else frozenset[str]()
+    news = not_modified.without(_OF_THE_BODY | kept)
     return page.without({"age", "date"}).replaced_by(news)
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.cache import caches
-from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
@@ -25,34 +24,31 @@ from cacheplus.faults import report
 from cacheplus.flights import Patience
 from cacheplus.http.cache_status import CacheStatus, Forward
 from cacheplus.http.facts import Personal
-from cacheplus.http.headers import Fields
-from cacheplus.http.policy import Use, may_serve, may_store
+from cacheplus.http.policy import may_replace_error, may_store
 from cacheplus.http.reasons import Reason
-from cacheplus.http.unsafe import is_unsafe, outdated_urls
 from cacheplus.pages import client, tokens
-from cacheplus.pages.answers import answered
-from cacheplus.pages.facts import Locale, carries, look_again, response_facts
+from cacheplus.pages.facts import Locale, carries, response_facts
 from cacheplus.pages.keys import PageAddress
-from cacheplus.pages.options import PageOptions, Site
+from cacheplus.pages.options import OUTERMOST, PageOptions, Site
+from cacheplus.pages.outdated import expire, outdated_by
 from cacheplus.pages.page import StoredPage
-from cacheplus.pages.shedding import Refused, places, refusal
+from cacheplus.pages.refresh import Beginning, Render, refresh_after
+from cacheplus.pages.serving import Serving
 from cacheplus.pages.store import NOTHING_FOUND, Looked, PageStore, variant_of
 from cacheplus.pages.turns import Next, Turn, Turns
-from cacheplus.pages.visit import Visit
+from cacheplus.pages.visit import Visit, status_of
 from cacheplus.recorder import meet_tags
-from cacheplus.signals import page_served, page_stored
+from cacheplus.signals import page_stored
 from cacheplus.store import Store, run
 
 T = TypeVar("T")
 Operation = Callable[[Store], Coroutine[Any, Any, T]]
 
+
 _SERVER_ERROR = 500
 
-# Set on an unsafe request once the pages that it put out of date are expired.
-_EXPIRED = "_cacheplus_expired"
 
-
-class PageCache:
+class PageCache(Serving):
     """Pages under one set of options. Make one per shell, and use it from any thread."""
 
     def __init__(self, options: PageOptions) -> None:
@@ -113,61 +109,71 @@ class PageCache:
             weakref.finalize(visit.request, step.end_here)
 
     def _looking(self, cache: BaseCache, visit: Visit, address: PageAddress) -> Operation[Looked]:
+        visit.space = cache.operations.space
         return partial(PageStore(cache).look, address=address, request=visit.facts.fields, tags=visit.tags)
 
-    def _receive(self, visit: Visit, looked: Looked | None) -> None:
-        """What was looked up; None where the store failed."""
-        visit.looked = looked
-        try:
-            if looked is not None:
-                self._judge(visit, looked)
-        except Exception as error:  # noqa: BLE001 - a stored page that cannot be sent is as good as none
-            report(type(self), self.options.alias, "serve", error)
-            looked = None
-        if looked is None:
-            visit.stand_aside(CacheStatus.bypass(Reason.FAULT))
-            self._shed(visit)
+    # The view
 
-    def _shed(self, visit: Visit) -> None:
-        """Give the visit a place among those that make pages without the cache, or the answer that there is none."""
-        try:
-            visit.place = places.take(visit.request, visit.site.most_without_cache)
-        except Refused:
-            visit.hit = refusal()
-            visit.tell(visit.hit)
+    def ask(self, visit: Visit, view: Callable[[], Any]) -> Any:
+        """What `view` answers; or the stored page, where its 304 confirms it or it stands in for an error.
 
-    def _judge(self, visit: Visit, looked: Looked) -> None:
-        """A hit, or the reason why the view is asked."""
-        now = time.time()
-        if looked.page is None:
-            visit.status = CacheStatus(Forward.VARY_MISS if looked.occupants else Forward.URI_MISS)
-            return
-        serving = may_serve(visit.facts, looked.page.terms, visit.rules, now)
-        if serving.use is not Use.FRESH:
-            visit.stand_aside(CacheStatus.bypass(serving.reason or Reason.EXPIRED))
-            return
-        page = looked.page
-        if page.holes:
-            if not tokens.sets_cookie(visit.request):
-                visit.stand_aside(CacheStatus.bypass(Reason.CSRF))
-                return
-            page = page.filled(tokens.token_for(visit.request))
-            visit.has_token = True
-        visit.hit = answered(visit.facts, page.response(now), page.terms.stored_at, now)
-        if looked.page.terms.looked_at_visitor:
-            look_again(visit.request)
-        visit.status = CacheStatus.hit(serving.ttl)
-        visit.tell(visit.hit)
-        page_served.send_robust(type(self), request=visit.request, alias=self.options.alias, age=serving.age)
+        Call it as near to the view as can be: middleware further out adds validators, and makes a 304 of its own.
+        """
+        try:
+            with visit.rendering():
+                response = view()
+            if visit.is_misunderstood(response):
+                with visit.rendering():
+                    response = view()
+        except Exception as error:
+            if (instead := self._instead_of(visit, error)) is None:
+                raise
+            return instead
+        if (whole := visit.confirmed(response)) is not None:
+            return visit.answer(self.finish(visit, whole))
+        return self._instead_of(visit, response) or response
+
+    async def aask(self, visit: Visit, view: Callable[[], Awaitable[Any]]) -> Any:
+        """`ask`, for a view that is awaited."""
+        try:
+            with visit.rendering():
+                response = await view()
+            if visit.is_misunderstood(response):
+                with visit.rendering():
+                    response = await view()
+        except Exception as error:
+            if (instead := self._instead_of(visit, error)) is None:
+                raise
+            return instead
+        if (whole := visit.confirmed(response)) is not None:
+            return visit.answer(await self.afinish(visit, whole))
+        return self._instead_of(visit, response) or response
+
+    def _instead_of(self, visit: Visit, outcome: object) -> HttpResponse | None:
+        """The stored page in place of an error of the view, if its terms allow that (RFC 5861 §4)."""
+        page, now, status = visit.stored, time.time(), status_of(outcome)
+        if page is None or not may_replace_error(page.terms, status, now):
+            return None
+        if isinstance(outcome, Exception):
+            visit.site.failed(visit.request, outcome)
+        return self._serve(visit, page, CacheStatus(Forward.STALE, status=status), now)
+
+    def refresh_after(self, visit: Visit, response: HttpResponseBase, beginning: Beginning, render: Render) -> None:
+        """Have a stale hit refreshed once `response` has been sent."""
+        if visit.is_stale and visit.address is not None and visit.looked is not None and visit.looked.page is not None:
+            key = visit.address.key(visit.looked.page.variant.values)
+            refresh_after(response, visit.request, beginning, key, lambda: self.cache, render)
 
     # After the view
 
     def finish(self, visit: Visit, response: HttpResponseBase) -> HttpResponseBase:
         """Store `response` if it may be, and tell the client. A template response is dealt with once it is rendered."""
-        if self._waits_for_render(visit, response) or not isinstance(response, HttpResponseBase):
+        if visit.hit is not None or not isinstance(response, HttpResponseBase):
             return response
-        if outdated := self._outdated(visit, response):
-            self._expire(visit, outdated)
+        if self._waits_for_render(visit, response):
+            return response
+        if urls := outdated_by(visit, response):
+            expire(visit, urls, type(self), self.options.alias)
         page = self._page(visit, response)
         if page is not None:
             cache = self.cache
@@ -179,10 +185,12 @@ class PageCache:
 
     async def afinish(self, visit: Visit, response: HttpResponseBase) -> HttpResponseBase:
         """`finish`, without blocking the event loop."""
-        if self._waits_for_render(visit, response) or not isinstance(response, HttpResponseBase):
+        if visit.hit is not None or not isinstance(response, HttpResponseBase):
             return response
-        if outdated := self._outdated(visit, response):
-            await sync_to_async(self._expire)(visit, outdated)
+        if self._waits_for_render(visit, response):
+            return response
+        if urls := outdated_by(visit, response):
+            await sync_to_async(expire)(visit, urls, type(self), self.options.alias)
         page = self._page(visit, response)
         if page is not None:
             cache = self.cache
@@ -200,27 +208,6 @@ class PageCache:
         turn.end_here()
         # An error may be over in a moment; what may not be shared will not be in the next.
         return turn.ending(may_be_shared=page is not None or response.status_code >= _SERVER_ERROR)
-
-    def _outdated(self, visit: Visit, response: HttpResponseBase) -> tuple[str, ...]:
-        """The URLs whose pages an unsafe request put out of date, unless a page cache further in has expired them."""
-        if visit.site.expire is None or hasattr(visit.request, _EXPIRED) or not is_unsafe(visit.facts.method):
-            return ()
-        try:
-            url = visit.request.build_absolute_uri()
-        except DisallowedHost:
-            return ()
-        fields = Fields.of(response.headers.items())
-        return outdated_urls(visit.facts.method, url, response.status_code, fields)
-
-    def _expire(self, visit: Visit, urls: tuple[str, ...]) -> None:
-        """Expire what is at `urls`, whatever the query. Inside an atomic block this happens again on commit."""
-        assert visit.site.expire is not None, "nothing is outdated where nothing is to be expired"  # noqa: S101
-        setattr(visit.request, _EXPIRED, True)
-        for url in urls:
-            try:
-                visit.site.expire(url.partition("?")[0])
-            except Exception as error:  # noqa: BLE001 - the request has done its work already
-                report(type(self), self.options.alias, "expire", error)
 
     def _waits_for_render(self, visit: Visit, response: HttpResponseBase) -> bool:
         if not isinstance(response, SimpleTemplateResponse) or response.is_rendered:
@@ -244,6 +231,8 @@ class PageCache:
         if visit.address is None:
             return None
         rules, now = visit.rules, time.time()
+        if not visit.has_own_validator:
+            rules = replace(rules, revalidate_for=0)
         if visit.seen is None:
             visit.see_locale()
         if visit.watch.saw_authenticated:
@@ -268,8 +257,10 @@ class PageCache:
             return None
         is_negotiated = visit.locale.language is not None and hasattr(visit.request, "LANGUAGE_CODE")
         vary = client.vary_of(response, language_in_key=is_negotiated)
-        variant = variant_of(vary, visit.facts.fields)
-        page = StoredPage.of(response, client.stored_fields(response), decision.terms, variant)
+        if self.options.layer == OUTERMOST and not places:
+            client.tell_validator(response)
+        variant, fields = variant_of(vary, visit.facts.fields), client.stored_fields(response)
+        page = StoredPage.of(response, fields, decision.terms, variant, is_told=told is not None)
         visit.has_token = bool(places)
         return page.without_tokens(places) if places else page
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import blake2b
 from http import HTTPStatus
 
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_response_headers, patch_vary_headers
 
@@ -45,6 +47,12 @@ def tell_lifetime(response: HttpResponseBase, given: Lifetime, client_timeout: f
     """Set `Expires` and `max-age`. A page that is kept until it is expired cannot be taken back from a client: 0."""
     seconds = given.seconds if client_timeout is None else client_timeout
     patch_response_headers(response, max(0, int(seconds or 0)))
+
+
+def tell_validator(response: HttpResponse) -> None:
+    """Give a page that is about to be stored an `ETag` of its body, so that who has it need not be sent it again."""
+    if response.status_code == HTTPStatus.OK and not response.has_header("ETag"):
+        response.headers["ETag"] = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
 
 
 def tell_authorization(response: HttpResponseBase, rules: Rules) -> None:

@@ -19,6 +19,8 @@ _CONDITIONS = (
     "HTTP_RANGE",
 )
 
+_MAKE_304 = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH")
+
 
 class Disguise:
     """Changes a request from `put_on` to `take_off`. Neither does anything the second time."""
@@ -39,6 +41,14 @@ class Disguise:
             request.method = meta[_METHOD] = "GET"
         if conditions is not None:
             self._replace(dict.fromkeys(_CONDITIONS) | _as_meta(conditions))
+
+    def hide_conditions(self) -> None:
+        """Show none of the conditions by which a whole response becomes a 304."""
+        hidden = [name for name in _MAKE_304 if name in self._request.META]
+        if hidden:
+            self._before = {name: self._request.META[name] for name in hidden}
+            self._method = self._request.method
+            self._replace(dict.fromkeys(hidden))
 
     def take_off(self) -> None:
         """Restore what was there before."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,7 +153,7 @@ class Watch:
     is_innermost: bool = True
     """Whether no middleware runs between here and the view. What middleware reads of the cookies is its own affair."""
     used: set[Personal] = field(default_factory=set)
-    started_at: float = field(default_factory=time.time)
+    started_at: float = 0.0
     _accessed_before: bool = False
     _user_before: bool = False
     _watched: dict[str, tuple[Any, Any]] = field(default_factory=dict)

@@ -12,8 +12,12 @@ from django.http.response import HttpResponseBase
 from cacheplus.http.cookies import CookieRules
 from cacheplus.http.facts import Rules, Unset
 from cacheplus.http.query import QueryRules
+from cacheplus.http.rules import lifetimes, seconds
 from cacheplus.pages.census import Limits
 from cacheplus.tags import tag_names
+
+# The layer of the middleware. Nothing of ours stands further out, so that what it stores is what is sent.
+OUTERMOST = "site"
 
 TagSource = Collection[str] | Callable[[HttpRequest, HttpResponseBase], Collection[str]]
 
@@ -42,6 +46,8 @@ class Site:
     """How many pages are made at the same time while their cache fails; None = any number."""
     expire: Callable[[str], object] | None = None
     """Expires every copy of the page at a URL, after an unsafe request; None = leave them alone."""
+    failed: Callable[[HttpRequest, Exception], None] = lambda _request, _error: None
+    """Told of an exception of a view in whose place a stored page is sent."""
     flight_lease: float = 30.0
     flight_wait: float = 5.0
 
@@ -49,6 +55,23 @@ class Site:
     def session_cookies(self) -> frozenset[str]:
         """The cookies that say who the visitor is. That of CSRF protection says so of a form alone."""
         return self.cookies.visitor - {self.csrf_cookie}
+
+
+_RULES: Mapping[str, Callable[[Any], Any]] = {"stale": seconds, "stale_if_error": seconds, "statuses": lifetimes}
+
+
+def rules_given(**arguments: Any) -> dict[str, Any]:
+    """The rules that arguments of a shell give; one that is None leaves the rule to the site.
+
+    Raises TypeError for what is none, with the name of the argument.
+    """
+    given: dict[str, Any] = {}
+    for name, value in arguments.items():
+        try:
+            given |= {} if value is None else {name: _RULES[name](value)}
+        except ValueError as expected:
+            raise TypeError(f"{name} must be {expected}, not {value!r}.") from None
+    return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +82,7 @@ class PageOptions:
     given: Mapping[str, Any] = field(default_factory=dict)
     """The rules of these pages that differ from those of the site, by name."""
     key_prefix: str = ""
-    layer: str = "site"
+    layer: str = OUTERMOST
     """Per-site and per-view pages of one address are kept apart: middleware between them adds to the outer one."""
     client_timeout: float | None = None
     """Seconds that a client may keep its copy; None = as long as the page is fresh here."""

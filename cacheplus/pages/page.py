@@ -14,7 +14,7 @@ from cacheplus.http.terms import Terms
 from cacheplus.pages.tokens import cut, fill
 
 # A page of another make does not begin like this, and is a miss.
-_MAGIC = b"page\x01"
+_MAGIC = b"page\x02"
 _LENGTH = 4
 _HEAD = len(_MAGIC) + _LENGTH
 
@@ -43,13 +43,17 @@ class StoredPage:
     cookies: tuple[Cookie, ...] = ()
     holes: tuple[int, ...] = ()
     """Where CSRF tokens have to be filled in."""
+    is_told: bool = False
+    """Whether `Expires` and `max-age` are what this cache tells clients, and not the view's."""
 
     @classmethod
-    def of(cls, response: HttpResponse, fields: Fields, terms: Terms, variant: Variant) -> StoredPage:
+    def of(
+        cls, response: HttpResponse, fields: Fields, terms: Terms, variant: Variant, *, is_told: bool = False
+    ) -> StoredPage:
         """The page that a rendered `response` with these header fields is."""
         cookies = tuple((m.key, m.value, m.coded_value, dict(m)) for m in response.cookies.values())
         status, reason = response.status_code, response.reason_phrase
-        return cls(status, reason, storable(fields), response.content, terms, variant, cookies)
+        return cls(status, reason, storable(fields), response.content, terms, variant, cookies, (), is_told)
 
     def without_tokens(self, places: tuple[int, ...]) -> StoredPage:
         """The same page with holes for the tokens at these places; every visitor has another one, so no validators."""
@@ -70,6 +74,7 @@ class StoredPage:
             [self.variant.names, self.variant.values],
             self.cookies,
             self.holes,
+            self.is_told,
         ]
         text = json.dumps(head, separators=(",", ":")).encode()
         return _MAGIC + len(text).to_bytes(_LENGTH, "big") + text + self.body
@@ -81,7 +86,7 @@ class StoredPage:
             return None
         try:
             end = _HEAD + int.from_bytes(value[len(_MAGIC) : _HEAD], "big")
-            status, reason, pairs, terms, (names, values), cookies, holes = json.loads(value[_HEAD:end])
+            status, reason, pairs, terms, (names, values), cookies, holes, is_told = json.loads(value[_HEAD:end])
             return cls(
                 status,
                 reason,
@@ -91,17 +96,23 @@ class StoredPage:
                 Variant(tuple(names), tuple(values)),
                 tuple((name, text, coded, attributes) for name, text, coded, attributes in cookies),
                 tuple(int(hole) for hole in holes),
+                is_told,
             )
         except (TypeError, ValueError, AttributeError, RecursionError):
             return None
 
     def response(self, now: float) -> HttpResponse:
         """The response for a hit."""
+        response = self.whole()
+        response.headers["Age"] = str(int(self.terms.age(now)))
+        return response
+
+    def whole(self) -> HttpResponse:
+        """The response that was stored."""
         response = HttpResponse(self.body, status=self.status, reason=self.reason)
         del response.headers["Content-Type"]
         for name, value in self.fields:
             response.headers[name] = value
-        response.headers["Age"] = str(int(self.terms.age(now)))
         response.cookies = _cookies(self.cookies)
         return response
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from cacheplus.backends.base import BaseCache
 from cacheplus.backends.operations import Place
@@ -17,9 +19,6 @@ from cacheplus.recorder import Recorder
 from cacheplus.store import Store, Stored
 from cacheplus.tags import Beginning
 
-# What a hit needs to know of a beginning.
-NOTHING = Beginning()
-
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -28,9 +27,22 @@ class Looked:
     page: StoredPage | None = None
     occupants: Mapping[str, StoredPage] = field(default_factory=dict)
     """By method: the page that stands at the address itself, of whatever variant."""
-    beginning: Beginning = NOTHING
+    beginning: Beginning | None = None
+    """What stood when the page was looked for; None where it is still among the `read`."""
+    read: Mapping[str, Stored] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    stamps: Mapping[str, bytes] = field(default_factory=dict)
+    """Those of the page."""
     turn: Stored | None = None
     """What stands under the name of the turns of this page."""
+
+
+class Selected(NamedTuple):
+    """What an address holds for a request: the page with its stamps, and the one that stands at the address itself."""
+
+    page: StoredPage | None = None
+    occupant: StoredPage | None = None
+    stamps: Mapping[str, bytes] = MappingProxyType({})
 
 
 NOTHING_FOUND = Looked()
@@ -62,38 +74,41 @@ class PageStore:
         read = await store.read([*names, turn, *operations.tags.names(tags)])
         occupants = {}
         for each in addresses:
-            page, occupant = await self._selected(store, each, request, read)
+            page, occupant, stamps = await self._selected(store, each, request, read)
             if occupant is not None:
                 occupants[each.method] = occupant
             if page is not None:
-                return Looked(page, occupants)
-        return Looked(None, occupants, await operations.tags.begin(store, tags, read), read.get(turn))
+                return Looked(page, occupants, None, read, tuple(tags), stamps)
+        beginning = await operations.tags.begin(store, tags, read)
+        return Looked(None, occupants, beginning, turn=read.get(turn))
 
     def turn_name(self, address: PageAddress) -> str:
         """The final name under which the turns to render a page stand."""
         return self._operations.tags.service_name(f"turn.{address.with_method('GET').key()}")
 
-    async def _selected(
-        self, store: Store, address: PageAddress, request: Fields, read: dict[str, Stored]
-    ) -> tuple[StoredPage | None, StoredPage | None]:
-        """(the page that `request` selects, the one that stands at `address`), given what was `read` of the address."""
+    async def _selected(self, store: Store, address: PageAddress, request: Fields, read: dict[str, Stored]) -> Selected:
+        """What `request` selects, given what was `read` of the address."""
         operations, place = self._operations, self._place(address.key())
         found = await operations.records(store, [place], read)
         first = StoredPage.unpack(found[place.name].record.value) if found else None
         if first is None:
-            return None, None
+            return Selected()
         wanted = variant_of(Vary(first.variant.names), request)
         if wanted == first.variant:
-            return (first, first) if await operations.living(store, found, read) else (None, None)
+            if not await operations.living(store, found, read):
+                return Selected()
+            return Selected(first, first, found[place.name].record.stamps)
         # The tags that are not read yet go with the variant, which mostly has the same: so there is no third trip.
         beside = self._place(address.key(wanted.values))
         unread = {operations.tags.name(tag) for tag in found[place.name].record.stamps}.difference(read)
         read = {**read, **await store.read([beside.name, *unread])}
         found |= await operations.records(store, [beside], read)
         living = await operations.living(store, found, read)
+        occupant = first if place.name in living else None
         page = StoredPage.unpack(living[beside.name].record.value) if beside.name in living else None
-        is_wanted = page is not None and page.variant == wanted
-        return page if is_wanted else None, first if place.name in living else None
+        if page is None or page.variant != wanted:
+            return Selected(None, occupant)
+        return Selected(page, occupant, living[beside.name].record.stamps)
 
     async def keep(
         self,
@@ -106,8 +121,8 @@ class PageStore:
         limits: Limits = UNLIMITED,
     ) -> Reason | None:
         """Store `page` with the stamps of when its rendering began; None, or why it is not stored."""
-        # Nobody is served a stale page, and one that is kept would keep its successor out.
-        ttl = page.terms.fresh_for
+        ttl = page.terms.kept_for
+        beginning = looked.beginning or self._operations.tags.begun(looked.tags, looked.read)
         occupant = looked.occupants.get(address.method)
         is_beside = (
             occupant is not None and occupant.variant.names == page.variant.names and occupant.variant != page.variant
@@ -117,7 +132,7 @@ class PageStore:
         is_counted = (is_beside or not address.is_plain) and limits is not UNLIMITED
         if is_counted and not await Census(self._operations, limits).admits(store, address, key, ttl):
             return Reason.VARIANTS
-        record = await self._operations.record_of(store, page.pack(), ttl, tags, looked.beginning, recorder)
+        record = await self._operations.record_of(store, page.pack(), ttl, tags, beginning, recorder)
         if record is None:
             return (recorder.refusal if recorder else None) or Reason.SUPERSEDED
         name, seal = self._place(key)

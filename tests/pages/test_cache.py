@@ -166,7 +166,7 @@ async def test_faults_cost_no_page_from_a_coroutine(shape, error):
         assert is_hit(await AsyncClient().get("/"))
 
 
-@pytest.mark.parametrize("garbage", [5, "text", {"a": 1}, None, b"page\x01\x00\x00\x00\x02[]"])
+@pytest.mark.parametrize("garbage", [5, "text", {"a": 1}, None, b"page\x02\x00\x00\x00\x02[]"])
 def test_garbage_under_the_key_of_a_page_is_replaced(garbage):
     page = Page()
     with serve(page, "none"):
