@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 
 from cacheplus.backends.base import BaseCache
+from cacheplus.testing.calls import at_once
 from cacheplus.testing.contract.harness import Harness
 
 
@@ -100,7 +102,8 @@ class ManyContract(Harness):
             time.sleep(0.3)
             return 1
 
-        leader = threading.Thread(target=self.alike(cache).get_or_set, args=(1, slow, 60))
+        lead = partial(self.alike(cache).get_or_set, 1, slow, 60)
+        leader = threading.Thread(target=at_once, args=([lead],))
         leader.start()
         assert begun.wait(30)
         assert calls.get_or_set_many([1, 2], self.computation(calls, squares), 60) == {1: 1, 2: 4}
