@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from cacheplus import conf_rules
-from cacheplus.http.rules import field_names, lifetimes, seconds, seconds_or_none
+from cacheplus.http.rules import Lifetimes, field_names, lifetimes, seconds, seconds_or_none
 
 
 def _key(default: Any, rule: conf_rules.Rule, doc: str) -> Any:
@@ -97,7 +96,7 @@ class Conf:
         "Headers that mark a request as personal. A name with an underscore is a key of `request.META`.",
     )
     statuses: Mapping[int, float | None] = _key(
-        MappingProxyType({}),
+        Lifetimes({}),
         lifetimes,
         "Seconds that a response of a status is kept that says nothing itself, by status; None = until it is expired.",
     )

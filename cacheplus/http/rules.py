@@ -5,14 +5,35 @@ Each function raises ValueError with what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
-from types import MappingProxyType
 from typing import Any
 
 from cacheplus.http.headers import is_token
 
 _STATUSES = range(200, 600)
+
+
+class Lifetimes(Mapping[int, float | None]):
+    """Seconds by status. It cannot be changed, so that it can be the default of a field."""
+
+    def __init__(self, seconds_by_status: Mapping[int, float | None]) -> None:
+        self._seconds = dict(seconds_by_status)
+
+    def __getitem__(self, status: int) -> float | None:
+        return self._seconds[status]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._seconds)
+
+    def __len__(self) -> int:
+        return len(self._seconds)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._seconds.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._seconds)
 
 
 def seconds(value: Any) -> float:
@@ -30,13 +51,13 @@ def seconds_or_none(value: Any) -> float | None:
         raise ValueError(f"None or {expected}") from None
 
 
-def lifetimes(value: Any) -> Mapping[int, float | None]:
+def lifetimes(value: Any) -> Lifetimes:
     """Seconds, or None for until expired, by status."""
     expected = "a dict from status to seconds or None, such as {404: 30}"
     if not isinstance(value, Mapping) or not all(type(status) is int and status in _STATUSES for status in value):
         raise ValueError(expected)
     try:
-        return MappingProxyType({status: seconds_or_none(lifetime) for status, lifetime in value.items()})
+        return Lifetimes({status: seconds_or_none(lifetime) for status, lifetime in value.items()})
     except ValueError:
         raise ValueError(expected) from None
 

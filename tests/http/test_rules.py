@@ -29,6 +29,8 @@ def test_other_seconds_are_refused(value):
 def test_lifetimes_are_kept_and_cannot_be_changed():
     kept = lifetimes({404: 30, 301: None})
     assert kept == {404: 30, 301: None}
+    assert hash(kept) == hash(lifetimes({301: None, 404: 30}))
+    assert repr(kept) == "{404: 30, 301: None}"
     with pytest.raises(TypeError):
         kept[200] = 5
 
