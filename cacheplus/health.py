@@ -206,6 +206,7 @@ class Health:
         with self._lock:
             self.owed = Owed()
             self._breakers = {}
+            self._seen_to_at = -inf
             self._refresh()
         healer = self._healer
         if healer is not None:

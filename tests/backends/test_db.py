@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 from django.core.cache.backends.db import BaseDatabaseCache
@@ -311,6 +312,22 @@ class TestTransactions:
         with transaction.atomic(using=database.alias):
             cache.set("key", "value", 60)
         assert cache.get("key") == "value"
+
+    def test_a_removal_that_is_owed_is_settled_by_none_that_may_be_rolled_back(self, cache, database, monkeypatch):
+        # At most one try in a second, also where the table of another test had the last one.
+        cache.health.forget()
+        cache.set("key", "old", 60)
+        with monkeypatch.context() as patched:
+            patched.setattr(cache, "_remove", mock.Mock(side_effect=DatabaseError))
+            with pytest.raises(DatabaseError):
+                cache.delete("key")
+        assert cache.pending_removals == 1
+        with transaction.atomic(using=database.alias):
+            cache.delete("key")
+            transaction.set_rollback(True, using=database.alias)
+        assert cache.get("key") is None
+        assert cache.pending_removals == 0
+        assert not cache.has_key("key")
 
     def test_a_write_is_made_in_a_savepoint(self, cache, database):
         with transaction.atomic(using=database.alias):
