@@ -71,8 +71,10 @@ print(cache.get("count"))
 def forks(store: str, *, children: int, rounds: int) -> Measured:
     """As gunicorn --preload does: every child uses what the parent opened."""
     # How long one waits for the writes of others is no part of it.
-    patience = {"LOCK_TIMEOUT": 20} if store in ("db", "lmdb") else {}
-    with opened(store, **patience) as params:
+    options: dict[str, Any] = {"LOCK_TIMEOUT": 20} if store in ("db", "lmdb") else {}
+    if store not in SERVERS:
+        options["MAX_ENTRIES"] = 10_000
+    with opened(store, **options) as params:
         given = json.dumps([params, *_databases(params), children, rounds], default=str)
         command = [sys.executable, "-c", _FORKS, given]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
