@@ -138,10 +138,10 @@ def flipped_records(store: str, *, count: int) -> Measured:
     "bits are flipped in half of the replies",
     *SERVERS,
     bars={"wrong values": 0, "raised": 0, "slowest call s": 1.0, "hits back after s": 2.0},
-    small={"seconds": 2.0, "flips": 400},
-    large={"seconds": 60.0, "flips": 10_000},
+    small={"seconds": 2.0, "flips": 400, "timeout": 0.05},
+    large={"seconds": 200.0, "flips": 10_000, "timeout": 0.02},
 )
-def flipped_replies(store: str, *, seconds: float, flips: int) -> Measured:
+def flipped_replies(store: str, *, seconds: float, flips: int, timeout: float) -> Measured:
     """The values say which key they belong to, so that one that comes to another key is noticed.
 
     What is known of the store is forgotten as soon as it is left alone, or few replies would ever be flipped.
@@ -149,7 +149,7 @@ def flipped_replies(store: str, *, seconds: float, flips: int) -> Measured:
     values = {f"key{number}": f"value of key{number} " * 12 for number in range(20)}
     wrong, raised, calls, slowest, turned = 0, 0, 0, 0.0, 0
     with served(store) as way:
-        cache = build(way.behind(**_MISS, SOCKET_TIMEOUT=0.05))
+        cache = build(way.behind(**_MISS, SOCKET_TIMEOUT=timeout))
         cache.set_many(values, 300)
         flip = flipped(0.5, seed=7)
 
