@@ -44,7 +44,8 @@ class Origin:
 
 
 def serve(view, shape, *between, kind="sync", **settings):
-    page = Page(view) if kind == "sync" else Page(view).coroutine
+    page = view if isinstance(view, Page) else Page(view)
+    page = page if kind == "sync" else page.coroutine
     page = cache_page(60)(page) if shape == "none" else page
     return site(path("", page), MIDDLEWARE=layers(shape, *between), **settings)
 
@@ -279,6 +280,27 @@ class TestAsked:
             later(70)
             visitor().get("/")
         assert asked == [None, None]
+
+    def test_not_with_the_validator_of_middleware_inside(self, later):
+        """Its 304 would lack the fields of the view's new response."""
+        page = Page(lambda request: HttpResponse("same", headers={"X-Run": str(page.runs)}))
+        with serve(page, "one line", CONDITIONAL, GZIP, CACHE_MIDDLEWARE_SECONDS=60):
+            visitor().get("/")
+            later(70)
+            assert visitor().get("/")["X-Run"] == "2"
+
+    def test_by_its_date_alone_where_the_tag_may_be_of_middleware(self, later):
+        asked = []
+
+        def view(request):
+            asked.append((request.META.get("HTTP_IF_NONE_MATCH"), request.META.get("HTTP_IF_MODIFIED_SINCE")))
+            return HttpResponse("same", headers={"Last-Modified": MODIFIED, "Cache-Control": "max-age=60"})
+
+        with serve(view, "one line", CONDITIONAL):
+            visitor().get("/")
+            later(70)
+            visitor().get("/")
+        assert asked == [(None, None), (None, MODIFIED)]
 
     def test_costs_a_read_and_a_write(self, shape, later):
         with serve(Origin(), shape, CACHES={"default": probed()}):

@@ -18,11 +18,28 @@ from cacheplus.pages.page import StoredPage
 _TOLD_MAX_AGE = re.compile(r"(?:,[ ]*|\A)max-age=[0-9]+\Z")
 
 
+# What ConditionalGetMiddleware gives to whatever has none, also where GZipMiddleware has weakened it.
+_DIGEST_OF_BODY = re.compile(r'(?:W/)?"[0-9a-f]{32}"')
+
+
+def has_own_validator(response: HttpResponseBase, *, is_innermost: bool) -> bool:
+    """Whether the view itself gave `response` a validator, so that it can be asked with it.
+
+    Where middleware ran in between, a digest of the body may be that middleware's. Asked with that, it would answer for
+    the view with a 304 that lacks the view's fields.
+    """
+    tag = response.headers.get("ETag", "")
+    is_own = bool(tag) and (is_innermost or not _DIGEST_OF_BODY.fullmatch(tag))
+    return is_own or response.has_header("Last-Modified")
+
+
 def questions(page: StoredPage | None) -> Fields | None:
     """The request fields that ask the view whether `page` still stands; None where it cannot be asked."""
     if page is None or page.status != HTTPStatus.OK or not page.terms.revalidate_for:
         return None
-    return conditions(page.fields)
+    is_digest = _DIGEST_OF_BODY.fullmatch(page.fields.get("ETag") or "") is not None
+    # Beside a date, a digest that middleware or this cache may have made says nothing to the view.
+    return conditions(page.fields.without({"etag"} if is_digest and "Last-Modified" in page.fields else ()))
 
 
 def is_confirmation(page: StoredPage, response: HttpResponseBase) -> bool:

@@ -31,7 +31,7 @@ from cacheplus.pages.keys import PageAddress
 from cacheplus.pages.options import PageOptions, Site
 from cacheplus.pages.page import StoredPage
 from cacheplus.pages.refresh import is_refresh
-from cacheplus.pages.revalidation import confirmed_response, is_confirmation, questions
+from cacheplus.pages.revalidation import confirmed_response, has_own_validator, is_confirmation, questions
 from cacheplus.pages.shedding import places
 from cacheplus.pages.store import Looked
 from cacheplus.pages.turns import Turn
@@ -186,7 +186,7 @@ class Visit:
     def confirmed(self, response: HttpResponseBase) -> HttpResponse | None:
         """The stored page, if `response` is a 304 that confirms it."""
         if self.address is not None and isinstance(response, HttpResponseBase):
-            self.has_own_validator = response.has_header("ETag") or response.has_header("Last-Modified")
+            self.has_own_validator = has_own_validator(response, is_innermost=self.watch.is_innermost)
         if self.stored is None or not self._is_asked(response):
             return None
         self.has_own_validator = True
