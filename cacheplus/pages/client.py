@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from http import HTTPStatus
@@ -46,7 +47,9 @@ def told_lifetime(request: RequestFacts, response: ResponseFacts, rules: Rules, 
 def tell_lifetime(response: HttpResponseBase, given: Lifetime, client_timeout: float | None) -> None:
     """Set `Expires` and `max-age`. A page that is kept until it is expired cannot be taken back from a client: 0."""
     seconds = given.seconds if client_timeout is None else client_timeout
-    patch_response_headers(response, max(0, int(seconds or 0)))
+    # Django takes a comma within quotes for the end of a directive, and raises for a number that it cannot read.
+    with suppress(ValueError):
+        patch_response_headers(response, max(0, int(seconds or 0)))
 
 
 def tell_validator(response: HttpResponse) -> None:

@@ -54,6 +54,12 @@ class TestLifetime:
         tell_lifetime(response, told_lifetime_of(None), None)
         assert response["Cache-Control"] == "max-age=0"
 
+    @pytest.mark.parametrize("value", ['extension="a, max-age=9W/-1"', "max-age=9W/-1", "max-age="])
+    def test_is_added_to_nothing_that_django_cannot_read(self, value):
+        response = HttpResponse(headers={"Cache-Control": value})
+        tell_lifetime(response, told_lifetime_of(60), None)
+        assert response.headers["Cache-Control"] == value
+
 
 def told_lifetime_of(seconds):
     return told_lifetime(RequestFacts(), ResponseFacts(), Rules(page_timeout=seconds), NOW)
