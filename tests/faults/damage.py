@@ -27,7 +27,7 @@ KINDS: Mapping[str, Callable[[bytes], bytes]] = {
     "flipped": lambda stored: _flip(stored, len(stored) * 4),
     "appended to": lambda stored: stored + b"\x00",
     "a page of HTML": lambda stored: b"<!doctype html><h1>502 Bad Gateway</h1>",
-    "another version": lambda stored: stored[:2] + bytes([stored[2] + 1]) + stored[3:],
+    "another version": lambda stored: stored[:2] + bytes([stored[2] ^ 0x80]) + stored[3:],
 }
 
 
