@@ -36,7 +36,7 @@ def told_lifetime(request: RequestFacts, response: ResponseFacts, rules: Rules, 
         return None
     judged = replace(response, status=int(HTTPStatus.OK))
     control = CacheControl.parse(*judged.fields.get_all("Cache-Control"))
-    if control.max_age is not None or "Expires" in judged.fields:
+    if control.max_age is not None or control.no_cache or "Expires" in judged.fields:
         return None
     if may_store(request, judged, rules, now).reason not in _CLIENT_MAY_KEEP:
         return None
