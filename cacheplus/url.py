@@ -103,6 +103,7 @@ _COMMON: Mapping[str, Reader] = {
     "MAX_BYTES_DECODED": _count,
     "ON_FAULT": _name,
     "KEY_POLICY": _name,
+    "JITTER": float,
 }
 _SERVER: Mapping[str, Reader] = {**_COMMON, "SOCKET_TIMEOUT": _seconds, "SOCKET_CONNECT_TIMEOUT": _seconds}
 _REDIS: Mapping[str, Reader] = {**_SERVER, "db": _count, "max_connections": _count, "health_check_interval": _count}

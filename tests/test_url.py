@@ -88,7 +88,7 @@ def test_an_argument_goes_where_the_backend_reads_it(query, entry, options):
 
 
 def test_every_option_that_all_aliases_take_can_be_written_in_a_url():
-    samples = {bool: "true", int: "7", str: "hash"}
+    samples = {bool: "true", int: "7", float: "0.5", str: "hash"}
     for name, option in TABLE.items():
         text = samples.get(type(option.default), "true" if name == "SIGNED" else "zlib")
         assert name in cache_url(f"locmem://?{name.lower()}={text}")["OPTIONS"]

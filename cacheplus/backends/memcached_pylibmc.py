@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any
 
 import pylibmc
@@ -26,6 +27,9 @@ _COMPRESSED = 8
 # That of libmemcached for "SERVER_ERROR out of memory storing object"; pylibmc has no class for it.
 _OUT_OF_MEMORY = "error 48 "
 
+# Builds of libmemcached before 1.0.18 may never again try a server that they left alone once.
+_LONGEST_DOWN = 1.5
+
 
 class NotANumber(pylibmc.ClientError):  # type: ignore[misc]
     """What is to be incremented is nothing that memcached counts on."""
@@ -33,6 +37,16 @@ class NotANumber(pylibmc.ClientError):  # type: ignore[misc]
 
 class Client(pylibmc.Client):  # type: ignore[misc]
     """A client for one thread at a time, without serialisation of its own."""
+
+    _down_since: float | None = None
+
+    def is_stuck(self, error: pylibmc.Error) -> bool:
+        """Whether `error` says that a server is left alone, and such errors began too long ago to be believed."""
+        if not isinstance(error, pylibmc.ServerDown):
+            return False
+        now = monotonic()
+        self._down_since = self._down_since or now
+        return now - self._down_since > _LONGEST_DOWN
 
     def serialize(self, value: Item) -> Item:
         """The data and flags of an item."""
@@ -140,7 +154,8 @@ class Pool:
             answer = None
         except pylibmc.Error as error:
             # libmemcached has closed what was out of step, and knows which server to leave alone for a while.
-            self._unused.append(client)
+            if not client.is_stuck(error):
+                self._unused.append(client)
             if str(error).startswith(_OUT_OF_MEMORY):
                 raise Refused(str(error)) from error
             raise

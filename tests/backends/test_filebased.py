@@ -650,7 +650,7 @@ class TestFailure:
                 assert cache._swap(name, expected, stored, 60) is False
         assert cache.get("key") == 5
 
-    def test_one_value_that_cannot_be_stored_keeps_no_other_from_being_stored(self, make, monkeypatch):
+    def test_of_values_of_which_one_cannot_be_stored_nothing_old_is_left(self, make, monkeypatch):
         cache, write = make(), Directory.write
         cache.set_many({"a": "old", "b": "old", "c": "old"})
 
@@ -663,7 +663,9 @@ class TestFailure:
             patch.setattr(Directory, "write", staticmethod(fail))
             with pytest.raises(OSError, match="File too large"):
                 cache.set_many({"a": "new", "b": "new", "c": "new"})
-        assert cache.get_many(["a", "b", "c"]) == {"a": "new", "c": "new"}
+        assert "old" not in cache.get_many(["a", "b", "c"]).values()
+        cache.set_many({"a": "new", "b": "new", "c": "new"})
+        assert cache.get_many(["a", "b", "c"]) == {"a": "new", "b": "new", "c": "new"}
 
     def test_a_directory_that_vanishes_under_a_write_is_named(self, make, location, monkeypatch):
         cache = make()

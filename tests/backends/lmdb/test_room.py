@@ -145,7 +145,7 @@ def test_a_disk_without_any_space_is_a_fault_and_leaves_nothing(make, location, 
         assert forgiving.set_many({"key": "value"}) == ["key"]
         assert forgiving.get("key", "default") == "default"
         assert not (location / "data.mdb").exists()
-    cache.set("key", "value")
+    forgiving.set("key", "value")
     assert forgiving.get("key") == "value"
 
 
