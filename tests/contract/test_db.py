@@ -17,6 +17,9 @@ class TestSQLite(DatabaseContract):
 
 
 class TestPostgreSQL(DatabaseContract):
+    # Each thread has a connection, of which the server takes a hundred in all.
+    callers = 50
+
     @pytest.fixture
     def table(self, postgres_table):
         return postgres_table
