@@ -295,8 +295,9 @@ def test_a_number_that_is_counted_past_its_end_does_not_live_on(cache):
 
 
 @pytest.fixture
-def restless(cache, monkeypatch):
+def restless(build, monkeypatch):
     """A cache in which somebody else is always quicker."""
+    cache = build(SOCKET_TIMEOUT=20)
     call = cache._call
     monkeypatch.setattr(cache, "_call", lambda method, *args: method != "cas" and call(method, *args))
     return cache
