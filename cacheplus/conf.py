@@ -179,6 +179,11 @@ class Conf:
         conf_rules.count,
         "How many levels above a page `expire_view_cache(path, prefix=True)` can be called and still reach it.",
     )
+    exact_fragment_keys: bool = _key(
+        False,
+        conf_rules.boolean,
+        "Whether fragments are told apart by the types of their arguments; else by their text alone, as in Django.",
+    )
     max_without_cache: int | None = _key(
         None,
         conf_rules.or_none(conf_rules.count),

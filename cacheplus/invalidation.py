@@ -71,7 +71,8 @@ def expire_fragment(
     name: str, vary_on: Iterable[Any] | None = None, using: str | None = None, *, on_commit: bool = True
 ) -> Expired:
     """Expire the fragment `name`: the variant for the arguments `vary_on`, or every variant."""
-    return _expire([fragment_tag(name, vary_on)], using, on_commit=on_commit, what=f"fragment {name}")
+    tag = fragment_tag(name, vary_on, exact=conf.conf().exact_fragment_keys)
+    return _expire([tag], using, on_commit=on_commit, what=f"fragment {name}")
 
 
 async def aexpire_view_cache(path: Any, key_prefix: str | None = None, **narrowing: Any) -> Expired:

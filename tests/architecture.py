@@ -71,9 +71,10 @@ LAYERS = {
         (*_BASIC, "services", "backends"),
         ("django.apps", "django.core", "django.db"),
     ),
+    "arguments": Layer(("arguments",), (), ("django.db", "django.utils")),
     "pages": Layer(
         ("pages", "pages.*", "fragments"),
-        (*_PURE, "basic", "store", "services", "waiting", "backends", "tables"),
+        (*_PURE, "basic", "store", "services", "waiting", "arguments", "backends", "tables"),
         (
             "django.core.cache",
             "django.core.exceptions",
@@ -88,7 +89,6 @@ LAYERS = {
         (
             "middleware",
             "decorators",
-            "arguments",
             "functions",
             "mixins",
             "front",
@@ -98,7 +98,7 @@ LAYERS = {
             "utils",
             "site",
         ),
-        (*_SERVED, "tables"),
+        (*_SERVED, "arguments", "tables"),
         ("django", "asgiref"),
     ),
     "operators": Layer(

@@ -11,8 +11,9 @@ from django.core.cache.utils import make_template_fragment_key
 from django.http import HttpResponse
 from django.template import TemplateSyntaxError, engines
 from django.template.response import TemplateResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 from django.urls import path
+from django.utils.safestring import mark_safe
 
 from cacheplus import cache_page, expire_fragment, expire_tags
 from cacheplus.templatetags.cacheplus import _warn_of_token
@@ -34,6 +35,16 @@ def render(tag, body="{{ value }}", request=None, **context):
     return engines["django"].from_string(template).render(context, request)
 
 
+class Odd:
+    """Nothing but its text tells what it is."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+
 class TestCache:
     def test_keeps_the_fragment(self):
         assert [render("60 part", value=value) for value in (1, 2)] == ["1", "1"]
@@ -45,6 +56,20 @@ class TestCache:
     def test_each_variant_by_itself(self):
         for _ in range(2):
             assert [render("60 part user|upper", value=user, user=user) for user in ("a", "b")] == ["a", "b"]
+
+    def test_of_arguments_that_read_alike_is_one_as_in_django(self):
+        assert [render("60 part of", value=value, of=of) for value, of in ((1, None), (2, "None"))] == ["1", "1"]
+
+    @override_settings(CACHEPLUS={"EXACT_FRAGMENT_KEYS": True})
+    def test_tells_arguments_of_other_types_apart_where_the_site_says_so(self):
+        alike = [None, "None", 1, "1", True, Odd("1"), Odd("2")]
+        for _ in range(2):
+            assert [render("60 part of", value=at, of=of) for at, of in enumerate(alike)] == list("0123456")
+        assert render("60 part of", value="new", of=mark_safe("None")) == "1"
+        expire_fragment("part", ["None"])
+        assert [render("60 part of", value="new", of=of) for of in alike[:3]] == ["0", "new", "2"]
+        expire_fragment("part")
+        assert [render("60 part of", value="new", of=of) for of in alike] == ["new"] * 7
 
     def test_with_a_timeout_from_a_variable(self):
         for timeout, expected in ((60, "1"), ("60", "1"), (None, "1"), (0, "2"), (-1, "2")):

@@ -15,6 +15,7 @@ from django.template.base import FilterExpression, NodeList, Parser, Token, Vari
 from django.template.context import Context
 from django.utils.functional import SimpleLazyObject
 
+from cacheplus import conf
 from cacheplus.fragments import Fragment
 from cacheplus.tags import tag_names
 
@@ -53,7 +54,12 @@ class CacheNode(Node):
         timeout = self._timeout(context)
         cache = self._cache(context)
         missing = [str(each) for each in self.vary_on if _is_missing(each, context)]
-        fragment = Fragment(self.fragment_name, [each.resolve(context) for each in self.vary_on], self._tags(context))
+        fragment = Fragment(
+            self.fragment_name,
+            [each.resolve(context) for each in self.vary_on],
+            self._tags(context),
+            exact=conf.conf().exact_fragment_keys,
+        )
         if missing:
             _warn_of_missing(_template_of(self), self.fragment_name, missing[0])
             return self._render_now(context)[0]
