@@ -21,6 +21,8 @@ from cacheplus.tags import Beginning, tag_names
 
 # How often a lease may be lost before the store is taken for one that takes nothing.
 _TRIES = 8
+# How long to wait while somebody else in this process asks the store for the lease.
+_LONGEST_TAKE = 1.0
 
 
 class Computing:
@@ -144,7 +146,7 @@ class Computing:
         flight = Flight(self.subject(wanted), seen.stands, is_task=way.is_task)
         stored = self.landing.encode(wanted.place, lease.record())
         with airborne(flight, lease.owner), leading(flight):
-            if not await way.operate(partial(self.landing.take, wanted, seen, stored, lease.ttl)):
+            if not await self._take(way, wanted, seen, stored, lease.ttl):
                 return None
             try:
                 computed = await self._compute(way, wanted, seen, lease, stored)
@@ -153,6 +155,15 @@ class Computing:
                 raise
             flight.land(computed.landed)
         return computed
+
+    async def _take(self, way: Way, wanted: Wanted, seen: Seen, stored: Stored, ttl: float) -> bool:
+        """Take the lease. Of those in this process who would at the same time, one asks the store."""
+        owner = ("take", *self.subject(wanted))
+        other = flight_of(owner)
+        if other is not None and way.may_wait(other) and await way.wait(other, _LONGEST_TAKE):
+            return False
+        with airborne(Flight(owner, seen.stands, is_task=way.is_task), owner):
+            return bool(await way.operate(partial(self.landing.take, wanted, seen, stored, ttl)))
 
     # In the background
 
