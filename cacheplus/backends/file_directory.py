@@ -15,7 +15,7 @@ from cacheplus.backends.directories import check_private, make_private
 
 SUFFIX = ".djcache"
 PARTS = 256
-# Seconds that a lock is waited for.
+# Seconds that a lock is waited for, where the site does not say.
 PATIENCE = 0.5
 
 _TEMPORARY = ".tmp-"
@@ -54,8 +54,9 @@ class Tally:
 class Directory:
     """A place for entries. Everything in it is written by us: files of others are neither read nor followed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, patience: float = PATIENCE) -> None:
         self.root = root
+        self.patience = patience
 
     def path(self, kind: str, digest: str) -> Path:
         """The file of an entry. The kinds are apart, and each has its parts."""
@@ -66,13 +67,13 @@ class Directory:
         return [self.root / kind / f"{number:02x}" for number in range(PARTS)]
 
     @contextmanager
-    def locked(self, place: Path, patience: float = PATIENCE) -> Iterator[Tally]:
+    def locked(self, place: Path, patience: float | None = None) -> Iterator[Tally]:
         """Alone in `place`, a directory below the root, among all processes and threads; it is made if it is missing.
 
-        Raises TimeoutError if it does not come free in `patience` seconds, or much earlier for a second after that,
-        and UnsafeLocation where others may write to it.
+        Raises TimeoutError if it does not come free in `patience` seconds, those of the directory if None, or much
+        earlier for a second after that, and UnsafeLocation where others may write to it.
         """
-        lock = self._acquire(place, patience)
+        lock = self._acquire(place, self.patience if patience is None else patience)
         try:
             yield Tally(lock)
         finally:

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from cacheplus.backends.file_directory import PARTS, PATIENCE, Directory, Tally
+from cacheplus.backends.file_directory import PARTS, Directory, Tally
 
 # From here on each part counts and culls by itself, so that a write lists a few files and never all of them. Below it
 # the shares of the parts would be so small that some of them overflow long before the whole is full.
@@ -56,7 +56,7 @@ class Room:
         self._place = directory.root / kind
 
     @contextmanager
-    def adding(self, path: Path, limit: Limit, now: float, patience: float = PATIENCE) -> Iterator[None]:
+    def adding(self, path: Path, limit: Limit, now: float, patience: float | None = None) -> Iterator[None]:
         """Alone in the part of `path`, which is counted and has room if it is new. Raises what `locked` does."""
         part, (group, share) = path.parent, self._group(path.parent, limit)
         limit = limit._replace(entries=share)
@@ -69,7 +69,7 @@ class Room:
             yield
 
     @contextmanager
-    def removing(self, path: Path, limit: Limit, patience: float = PATIENCE) -> Iterator[None]:
+    def removing(self, path: Path, limit: Limit, patience: float | None = None) -> Iterator[None]:
         """Alone in the part of `path`, which is counted out if it is deleted. Raises what `locked` does."""
         part, (group, _) = path.parent, self._group(path.parent, limit)
         with self._directory.locked(part, patience) as tally:

@@ -18,6 +18,7 @@ from cacheplus.backends.file_django import django_entry, django_path
 from cacheplus.backends.file_entry import Entry, head_size, may_begin
 from cacheplus.backends.file_room import Limit, Room
 from cacheplus.backends.moment import Moment
+from cacheplus.backends.options import SECONDS, Option, value_of
 from cacheplus.codecs.compressors import ZlibCompressor
 from cacheplus.codecs.record import COUNTABLE
 from cacheplus.store import SERVICE_MARK, Stored
@@ -37,13 +38,17 @@ class FileBasedCache(BaseCache):
     """A cache in a directory. LOCATION is its path, which has to be ours alone."""
 
     is_persistent: ClassVar[bool] = True
+    extra_options: ClassVar[Mapping[str, Option]] = {
+        "LOCK_TIMEOUT": Option(PATIENCE, "a number of seconds above 0", SECONDS),
+    }
     faults: tuple[type[BaseException], ...] = (OSError,)
     cache_suffix = SUFFIX
 
     def __init__(self, location: str | os.PathLike[str], params: dict[str, Any]) -> None:
         super().__init__(location, params)
         self._dir = os.path.abspath(location)  # noqa: PTH100 - Path.resolve would follow links
-        self._directory = Directory(Path(self._dir))
+        patience = value_of(self._client_options, "LOCK_TIMEOUT", self.extra_options)
+        self._directory = Directory(Path(self._dir), patience)
         self._rooms = {kind: Room(self._directory, kind) for kind in (_VALUES, _SERVICES)}
 
     # Places
@@ -78,12 +83,12 @@ class FileBasedCache(BaseCache):
             return None
         return entry if entry is not None and entry.name == name and entry.left(now) > 0 else None
 
-    def _adding(self, path: Path, patience: float = PATIENCE) -> AbstractContextManager[None]:
+    def _adding(self, path: Path, patience: float | None = None) -> AbstractContextManager[None]:
         """Alone in the part of `path`, with room for it."""
         room, limit = self._room(path)
         return room.adding(path, limit, time.time(), patience)
 
-    def _removing(self, path: Path, patience: float = PATIENCE) -> AbstractContextManager[None]:
+    def _removing(self, path: Path, patience: float | None = None) -> AbstractContextManager[None]:
         """Alone in the part of `path`, to delete it."""
         room, limit = self._room(path)
         return room.removing(path, limit, patience)
@@ -112,7 +117,7 @@ class FileBasedCache(BaseCache):
         _each(items, lambda name, patience: self._set(name, items[name], ttl, patience))
         return []
 
-    def _set(self, name: str, stored: Stored, ttl: float | None, patience: float) -> None:
+    def _set(self, name: str, stored: Stored, ttl: float | None, patience: float | None) -> None:
         try:
             with self._adding(self._path(name), patience):
                 self._put(Entry.new(name, stored, ttl, Moment.at(time.time())))
@@ -154,7 +159,7 @@ class FileBasedCache(BaseCache):
     def _remove(self, names: Sequence[str]) -> int:
         return sum(_each(names, self._drop))
 
-    def _drop(self, name: str, patience: float) -> bool:
+    def _drop(self, name: str, patience: float | None) -> bool:
         """Delete the entry of `name`; whether it was live."""
         path = self._path(name)
         places = [path, django_path(self._directory.root, name)] if self._accepts_django else [path]
@@ -202,7 +207,7 @@ class FileBasedCache(BaseCache):
         for kind, room in self._rooms.items():
             room.recount(sum(number for part, number in left.items() if part.parent.name == kind))
 
-    def _clear_part(self, part: Path, prefix: str | None, patience: float) -> int:
+    def _clear_part(self, part: Path, prefix: str | None, patience: float | None) -> int:
         """`_clear` one part; return how many entries are left."""
         with self._directory.locked(part, patience) as tally:
             paths = self._directory.listing(part, alone=True)
@@ -218,14 +223,14 @@ class FileBasedCache(BaseCache):
         return self._load_django(ZlibCompressor().decompress(stored, self.options.max_bytes_decoded))
 
 
-def _each(things: Iterable[K], work: Callable[[K, float], T]) -> list[T]:
+def _each(things: Iterable[K], work: Callable[[K, float | None], T]) -> list[T]:
     """`work(thing, patience)` for all `things`, and then the first error of any is raised.
 
     Once a lock did not come free there is no patience left: what else is busy fails at once.
     """
     results: list[T] = []
     first: OSError | None = None
-    patience = PATIENCE
+    patience: float | None = None
     for thing in things:
         try:
             results.append(work(thing, patience))

@@ -187,6 +187,12 @@ class TestStopped:
             call(cache)
         assert 0.4 < time.monotonic() - start < 4
 
+    def test_a_site_may_say_how_long(self, make, stopped):
+        start = time.monotonic()
+        with pytest.raises(TimeoutError):
+            make(LOCK_TIMEOUT=1.5).set("key", "new")
+        assert time.monotonic() - start > 1.4
+
     def test_a_call_about_many_keys_waits_once(self, cache, stopped):
         keys = ["key", in_part_of(cache, "key"), "counter", "free"]
         start = time.monotonic()
