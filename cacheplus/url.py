@@ -73,6 +73,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise ValueError(text)
+    return share
+
+
 def _name(text: str) -> str:
     if not text:
         raise ValueError(text)
@@ -103,7 +110,7 @@ _COMMON: Mapping[str, Reader] = {
     "MAX_BYTES_DECODED": _count,
     "ON_FAULT": _name,
     "KEY_POLICY": _name,
-    "JITTER": float,
+    "JITTER": _share,
 }
 _SERVER: Mapping[str, Reader] = {**_COMMON, "SOCKET_TIMEOUT": _seconds, "SOCKET_CONNECT_TIMEOUT": _seconds}
 _REDIS: Mapping[str, Reader] = {**_SERVER, "db": _count, "max_connections": _count, "health_check_interval": _count}

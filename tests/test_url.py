@@ -231,6 +231,8 @@ def test_an_error_never_shows_a_password(url):
         ("serializer=", "bad value"),
         ("socket_timeout=0", "bad value"),
         ("socket_timeout=nan", "bad value"),
+        ("jitter=1.5", "bad value"),
+        ("jitter=nan", "bad value"),
         ("db=first", "bad value"),
     ],
 )
