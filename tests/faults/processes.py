@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import async_to_sync
 
 from tests.faults.behaviour import Measured, behaviour, unexpected
 from tests.faults.stores import ALL, SERVERS, build, opened, served
+from tests.interrupts import Interrupt, interrupted
 from tests.processes import ROOT
 
 _MISS = {"ON_FAULT": "miss"}
@@ -107,27 +104,6 @@ class ToCacheTable:
     db_for_write = db_for_read
 
 
-class Interrupt(BaseException):
-    """Like KeyboardInterrupt, but no runner of tests stops for it."""
-
-
-@contextmanager
-def _interrupted(after: float) -> Iterator[None]:
-    def interrupt(*_: Any) -> None:
-        raise Interrupt
-
-    former = signal.signal(signal.SIGALRM, interrupt)
-    # A callback of the collector could not let the interrupt out.
-    gc.disable()
-    signal.setitimer(signal.ITIMER_REAL, after)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        gc.enable()
-        signal.signal(signal.SIGALRM, former)
-
-
 @behaviour(
     "a signal raises between request and reply",
     *SERVERS,
@@ -146,7 +122,7 @@ def interrupts(store: str, *, count: int) -> Measured:
         for number in range(count):
             way.server.pause()
             try:
-                with _interrupted(after=0.02):
+                with interrupted(after=0.02):
                     cache.get(f"key{number}")
             except Interrupt:
                 caught += 1

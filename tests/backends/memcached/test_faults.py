@@ -1,6 +1,5 @@
 """A memcached server, or the way to it, that fails."""
 
-import gc
 import json
 import secrets
 import signal
@@ -16,6 +15,7 @@ import pytest
 
 from cacheplus.backends.memcached import PyLibMCCache, PyMemcacheCache
 from cacheplus.exceptions import CacheFault
+from tests.interrupts import Interrupt, interrupted
 from tests.memcached_clients import CLIENTS, is_old
 from tests.servers import Memcached
 
@@ -34,29 +34,6 @@ def freeze(server):
     tasks = list(Path(f"/proc/{server.process.pid}/task").glob("*/stat"))
     while any(task.read_text().rpartition(")")[2].split()[0] != "T" for task in tasks):
         time.sleep(0.001)
-
-
-class Interrupt(BaseException):
-    """Like KeyboardInterrupt, but pytest does not stop for it."""
-
-
-@contextmanager
-def interrupted(after):
-    """Raises Interrupt in the main thread that many seconds from now."""
-
-    def interrupt(*_):
-        raise Interrupt
-
-    former = signal.signal(signal.SIGALRM, interrupt)
-    # A callback of the collector, such as hypothesis has one, could not let the interrupt out.
-    gc.disable()
-    signal.setitimer(signal.ITIMER_REAL, after)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        gc.enable()
-        signal.signal(signal.SIGALRM, former)
 
 
 class ScriptedServer:
