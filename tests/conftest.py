@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from cacheplus import health
+from cacheplus import faults, health
 from tests import servers
 from tests.databases import connected
 
@@ -16,7 +16,11 @@ pytest_plugins = ["pytester", "tests.missing_servers"]
 
 @pytest.fixture(autouse=True)
 def _stores_are_well() -> Iterator[None]:
-    """No test feels the faults of another, nor does a thread outlive the test whose store it looks after."""
+    """No test feels the faults of another, nor does a thread outlive the test whose store it looks after.
+
+    A fault that was logged a moment ago is not logged again.
+    """
+    faults._told.clear()
     yield
     health.forget_all()
 
